@@ -1,0 +1,1 @@
+"""MuJoCo arm, tasks and cameras."""

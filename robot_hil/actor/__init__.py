@@ -1,0 +1,1 @@
+"""The robot side: control loop, arbiter, safety gate."""

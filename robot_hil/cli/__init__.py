@@ -1,0 +1,1 @@
+"""The `robot-hil` command; composes the parts."""

@@ -1,0 +1,1 @@
+"""What travels: steps, specifications, robot states and teleoperation samples."""

@@ -1,0 +1,92 @@
+"""Shapes, dtypes, units and limits of what an environment gives and takes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from robot_hil.errors import SpecError
+
+Array = npt.NDArray[Any]
+FloatArray = npt.NDArray[np.floating[Any]]
+Observation = Mapping[str, Array]
+"""Observation by name: images uint8 (H, W, 3) RGB; everything else float32 vectors (n,)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArraySpec:
+    """One named array. `validate` refuses what does not match, `sample` makes what does."""
+
+    shape: tuple[int, ...]
+    """Shape without batch dimension."""
+    dtype: str = "float32"
+    """Numpy dtype name; images are `uint8`."""
+    low: float = -np.inf
+    """Smallest allowed value of every element."""
+    high: float = np.inf
+    """Largest allowed value of every element."""
+    names: tuple[str, ...] = ()
+    """Name of each element with its unit, for vectors, e.g. `tcp_x_base [m]`; empty for images."""
+
+    @property
+    def is_image(self) -> bool:
+        """True for uint8 (H, W, C) arrays."""
+        return self.dtype == "uint8" and len(self.shape) == 3
+
+    def validate(self, value: Array, name: str = "array") -> Array:
+        """Return `value` unchanged, or raise `SpecError` naming `name` and both sides."""
+        if not isinstance(value, np.ndarray) or value.shape != self.shape or value.dtype.name != self.dtype:
+            found = f"{value.dtype.name}{value.shape}" if isinstance(value, np.ndarray) else type(value).__name__
+            raise SpecError(f"{name} is {found}; the specification says {self.dtype}{self.shape}.")
+        if value.dtype.kind == "f":
+            if not np.isfinite(value).all():
+                raise SpecError(f"{name} holds NaN or infinity: {value}.")
+            if (value < self.low).any() or (value > self.high).any():
+                raise SpecError(f"{name} is {value}; allowed are values in [{self.low}, {self.high}].")
+        return value
+
+    def sample(self, rng: np.random.Generator) -> Array:
+        """Draw a valid array."""
+        if self.dtype == "uint8":
+            return rng.integers(0, 256, self.shape, dtype=np.uint8)
+        low, high = max(self.low, -3.0), min(self.high, 3.0)
+        return rng.uniform(low, high, self.shape).astype(self.dtype)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnvSpec:
+    """Everything a learner must know of an environment; compared at HELLO between actor and learner."""
+
+    env_id: str
+    """Gymnasium id, e.g. `robot_hil/PickCube-v0`."""
+    observation: Mapping[str, ArraySpec]
+    """Observation arrays by name."""
+    action: ArraySpec
+    """Action vector in [-1, 1] with one name per dimension."""
+    control_hz: float
+    """Policy steps per second."""
+    max_episode_steps: int
+    """Steps after which an episode is truncated."""
+    task: str = ""
+    """Instruction in words, e.g. `lift the cube`."""
+    version: int = field(default=1)
+    """Raised when the meaning of an array changes without its shape."""
+
+    @property
+    def images(self) -> tuple[str, ...]:
+        """Sorted names of image observations."""
+        return tuple(sorted(k for k, s in self.observation.items() if s.is_image))
+
+    @property
+    def vectors(self) -> tuple[str, ...]:
+        """Sorted names of the other observations; agents concatenate them in this order."""
+        return tuple(sorted(k for k, s in self.observation.items() if not s.is_image))
+
+    def validate_observation(self, obs: Observation) -> None:
+        """Raise `SpecError` when keys, shapes, dtypes or values do not match."""
+        if set(obs) != set(self.observation):
+            raise SpecError(f"observation has {sorted(obs)}; the specification says {sorted(self.observation)}.")
+        for name, spec in self.observation.items():
+            spec.validate(obs[name], f"observation {name!r}")

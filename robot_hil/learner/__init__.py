@@ -1,0 +1,1 @@
+"""The learning side: ingest, update loop, update-to-data governor, checkpoints."""

@@ -1,0 +1,1 @@
+"""Intervention learning: which data, with which weight, which reward. One file per published method."""

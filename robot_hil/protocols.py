@@ -1,0 +1,137 @@
+"""The contracts outward: arm, camera, teleoperation device, policy, agent. `tests/contracts.py` holds their tests."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+
+from robot_hil.data.robot import ArmState, Target
+from robot_hil.data.specs import Array, EnvSpec, Observation
+from robot_hil.data.teleop import TeleopEvent, TeleopSample
+
+Params = Mapping[str, Array]
+"""Neutral parameter format: name -> array, the same names and shapes for every backend (safetensors on disk)."""
+
+
+@runtime_checkable
+class Arm(Protocol):
+    """A robot arm, real or simulated. Constructors do not act; nothing moves before `connect`."""
+
+    def connect(self) -> None:
+        """Open the connection; legal twice."""
+        ...
+
+    def state(self) -> ArmState:
+        """Return the newest state; never blocks longer than one control period."""
+        ...
+
+    def command(self, target: Target) -> None:
+        """Track `target` from now on; the last target is held until another comes or `stop`."""
+        ...
+
+    def stop(self) -> None:
+        """Stop moving and hold position, at once; legal in every state, also before `connect`."""
+        ...
+
+    def recover(self, reason: str) -> None:
+        """Clear a fault after a person decided so; `reason` is logged and must not be empty."""
+        ...
+
+    def close(self) -> None:
+        """Stop and disconnect; legal twice."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frame:
+    """One camera image."""
+
+    image: Array
+    """uint8 (H, W, 3) RGB."""
+    stamp: float
+    """Monotonic time of exposure [s]."""
+
+
+@runtime_checkable
+class Camera(Protocol):
+    """A camera, real or rendered."""
+
+    def connect(self) -> None:
+        """Open the device; legal twice."""
+        ...
+
+    def latest(self) -> Frame:
+        """Return the newest frame; never blocks longer than one frame period."""
+        ...
+
+    def close(self) -> None:
+        """Release the device; legal twice."""
+        ...
+
+
+@runtime_checkable
+class TeleopDevice(Protocol):
+    """Something a person (or a simulated one) drives the robot with."""
+
+    @property
+    def name(self) -> str:
+        """Short name for logs."""
+        ...
+
+    def start(self) -> None:
+        """Open the device and begin to read; legal twice."""
+        ...
+
+    def latest(self) -> TeleopSample:
+        """Return the newest sample; never blocks, never raises; before `start` and after `stop` DISCONNECTED."""
+        ...
+
+    def drain_events(self) -> list[TeleopEvent]:
+        """Return and forget all queued edges, oldest first."""
+        ...
+
+    def stop(self) -> None:
+        """Release the device; legal twice."""
+        ...
+
+
+class Policy(Protocol):
+    """What the control loop asks for actions."""
+
+    @property
+    def version(self) -> int:
+        """Version of the weights in use; -1 before any arrived."""
+        ...
+
+    def act(self, obs: Observation, deterministic: bool = False) -> Array:
+        """Return float32 (A,) in [-1, 1]."""
+        ...
+
+
+class Agent(Protocol):
+    """A learning algorithm. `State` is opaque, owned by the backend and may be changed in place by `update`."""
+
+    def init(self, spec: EnvSpec, seed: int) -> Any:
+        """Make a fresh learner state; equal arguments give equal states."""
+        ...
+
+    def update(self, state: Any, batch: Mapping[str, Array]) -> tuple[Any, dict[str, float]]:
+        """Do one training round on `batch`; return the new state and scalar metrics."""
+        ...
+
+    def actor_params(self, state: Any) -> dict[str, Array]:
+        """Return only what acting needs, as a copy: this is what is broadcast."""
+        ...
+
+    def act(self, params: Any, obs: Observation, deterministic: bool, rng: np.random.Generator) -> Array:
+        """Return float32 (A,) in [-1, 1] for one observation."""
+        ...
+
+    def export(self, state: Any) -> dict[str, Array]:
+        """Return everything, optimiser moments, counters and RNG included, for an exact resume."""
+        ...
+
+    def load(self, state: Any, params: Params) -> Any:
+        """Return `state` with everything replaced from `export`'s output; refuses other names or shapes."""
+        ...

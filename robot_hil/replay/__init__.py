@@ -1,0 +1,1 @@
+"""Steps on disk and in memory: step log, frame store, pools, samplers."""

@@ -1,0 +1,1 @@
+"""For people: metrics, live display, evaluation statistics, plots, videos."""

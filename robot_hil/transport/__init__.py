@@ -1,0 +1,1 @@
+"""Wire: uplink of steps, broadcast of weights, keys."""
