@@ -1,0 +1,40 @@
+# The whole workflow. Every target sets up .venv by itself when needed: `make demo` works in a fresh clone.
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.installed
+READY_DEV := .venv/.installed-dev
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check bench build
+
+help:
+	@echo "make demo   teach the simulated arm to pick a cube from camera images, with a simulated person (minutes)"
+	@echo "make test   the whole test suite, as CI runs it"
+	@echo "make check  format, lint, types, import rules"
+	@echo "make bench  measure; writes benchmarks/results/*.json"
+	@echo "make build  sdist and wheel, tried in an environment of their own"
+
+demo: $(READY)
+	$(BIN)/robot-hil demo $(ARGS)
+
+# One numerical thread per test process: the processes already fill the cores.
+test: $(READY_DEV)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto $(ARGS)
+
+check: $(READY_DEV)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(READY_DEV)
+	set -e; for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script; done
+
+build: $(READY_DEV)
+	$(BIN)/python .ci/build.py
+
+$(READY): pyproject.toml .ci/bootstrap.py
+	$(PYTHON) .ci/bootstrap.py
+
+$(READY_DEV): pyproject.toml .ci/bootstrap.py
+	$(PYTHON) .ci/bootstrap.py --dev
