@@ -73,6 +73,8 @@ class ArmLimits:
     """Of the commanded orientation [rad/s]."""
     max_joint_speed: float = 2.0
     """Of the commanded joint positions [rad/s]."""
+    max_linear_acceleration: float = np.inf
+    """By which the speed of the commanded tool position may rise [m/s2]; slowing down is never limited."""
     max_force: float = np.inf
     """Measured force at the tool that stops the arm [N]."""
     max_torque: float = np.inf
