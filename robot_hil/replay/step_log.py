@@ -1,0 +1,392 @@
+"""The step log: an LMDB folder of encoded steps, the actor's spool and the learner's log alike.
+
+Every `append_many` is one durable transaction: after it returned, the steps survive a kill and a power cut; when it
+raises, none of them is in the log. Steps are known by (actor, epoch, seq), so appending twice changes nothing.
+"""
+
+import re
+import struct
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import lmdb
+import msgspec
+
+from robot_hil.data import codec
+from robot_hil.data.fingerprint import differences
+from robot_hil.data.step import Step
+from robot_hil.errors import SpecError, StorageError
+
+T = TypeVar("T")
+_FORMAT = 1
+_ACTOR_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+_U64 = struct.Struct(">Q")
+_KEY = struct.Struct(">IQ")
+_EPOCH = struct.Struct(">I")
+_MARK = struct.Struct(">QQQ")
+_CHUNK = 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepLogInfo:
+    """Counters of a step log; `duplicates` counts since it was opened, the rest is what the disk says."""
+
+    steps: int
+    """Steps held now."""
+    appended: int
+    """Steps ever appended, trimmed ones included."""
+    duplicates: int
+    """Steps offered again and not stored twice."""
+    lost: int
+    """Sequence numbers below the newest one that never came."""
+    bytes: int
+    """Size of the map in use."""
+
+
+@dataclass(slots=True)
+class _Mark:
+    next: int = 0
+    """First sequence number not yet in the contiguous run."""
+    end: int = 0
+    """One more than the largest sequence number seen."""
+    missing: int = 0
+    """Numbers below `end` that never came."""
+
+
+class StepLog:
+    """A durable, idempotent log of steps in one folder. Thread-safe; one process at a time.
+
+    `meta` (run id, specification, task...) is stored by the first `open` and compared by later ones, so that a folder
+    of another task is refused instead of mixed up. `max_bytes` bounds the folder; beyond it appending raises.
+    """
+
+    def __init__(
+        self, path: Path | str, meta: Mapping[str, Any] | None = None, *, max_bytes: int = 1 << 40, sync: bool = True
+    ) -> None:
+        self.path = Path(path)
+        self._meta = dict(meta or {})
+        self._max_bytes = max_bytes
+        self._sync = sync
+        self._lock = threading.RLock()
+        self._env: Any = None
+        self._duplicates = 0
+
+    def open(self) -> "StepLog":
+        """Open or create the folder and compare `meta`; legal twice. Raises `StorageError`."""
+        with self._lock:
+            if self._env is not None:
+                return self
+            try:
+                self.path.mkdir(parents=True, exist_ok=True)
+                env = lmdb.open(str(self.path), max_dbs=4, map_size=1 << 26, sync=self._sync, readahead=False)
+                names = (b"steps", b"index", b"marks", b"meta")
+                dbs = [env.open_db(name) for name in names]
+            except (lmdb.Error, OSError) as error:
+                raise StorageError(
+                    f"step log {self.path} cannot be opened: {error}. Check that the disk has room, the folder is "
+                    f"yours, and no other process is using it."
+                ) from error
+            self._env, (self._steps, self._index, self._marks, self._info) = env, dbs
+            try:
+                self._check_meta()
+            except BaseException:
+                self.close()
+                raise
+            return self
+
+    def close(self) -> None:
+        """Close the folder; legal twice."""
+        with self._lock:
+            if self._env is not None:
+                self._env.close()
+                self._env = None
+
+    def __enter__(self) -> "StepLog":
+        return self.open()
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def append_many(self, records: Sequence[bytes | Step]) -> int:
+        """Store what is not yet there, in one durable commit; return how many were new.
+
+        Blobs must come from `codec.encode` or have passed `codec.decode`: only their header is looked at.
+        """
+        blobs = [codec.encode(record) if isinstance(record, Step) else record for record in records]
+        keys = [codec.peek(blob) for blob in blobs]
+        for key in keys:
+            _check_actor(key.actor_id)
+            if key.seq < 0:
+                raise SpecError(f"step {key.episode_id}:{key.step_index} has no sequence number; give it one, from 0.")
+
+        def append(txn: Any) -> int:
+            marks: dict[bytes, _Mark] = {}
+            count = self._next_arrival(txn)
+            first = count
+            for key, blob in zip(keys, blobs, strict=True):
+                prefix = _prefix(key.actor_id, key.epoch)
+                if prefix not in marks:
+                    marks[prefix] = self._mark(txn, prefix)
+                mark = marks[prefix]
+                name = prefix + _U64.pack(key.seq)
+                if key.seq < mark.next or not txn.put(name, _U64.pack(count), overwrite=False, db=self._index):
+                    continue
+                txn.put(_U64.pack(count), blob, append=True, db=self._steps)
+                count += 1
+                self._advance(txn, prefix, key.seq, mark)
+            for prefix, mark in marks.items():
+                txn.put(prefix, _MARK.pack(mark.next, mark.end, mark.missing), db=self._marks)
+            txn.put(b"arrivals", _U64.pack(count), db=self._info)
+            return count - first
+
+        new = self._write(append) if blobs else 0
+        self._duplicates += len(blobs) - new
+        return new
+
+    def high_water(self, actor_id: str, epoch: int) -> int:
+        """Return the last sequence number up to which nothing is missing; -1 for none."""
+        prefix = _prefix(actor_id, epoch)
+        return self._read(lambda txn: self._mark(txn, prefix).next) - 1
+
+    def skip_to(self, actor_id: str, epoch: int, seq: int) -> int:
+        """Give up on all missing numbers below `seq` (their actor no longer has them); return how many are lost."""
+        prefix = _prefix(actor_id, epoch)
+
+        def skip(txn: Any) -> int:
+            mark = self._mark(txn, prefix)
+            if seq <= mark.next:
+                return 0
+            held = sum(1 for _ in self._names(txn, prefix, mark.next, seq))
+            lost = seq - mark.next - held
+            mark.missing += max(0, seq - max(mark.end, mark.next))
+            mark.next, mark.end = seq, max(mark.end, seq)
+            while txn.get(prefix + _U64.pack(mark.next), db=self._index) is not None:
+                mark.next += 1
+            txn.put(prefix, _MARK.pack(mark.next, mark.end, mark.missing), db=self._marks)
+            return lost
+
+        return self._write(skip)
+
+    def new_epoch(self, actor_id: str) -> int:
+        """Return a number that this log never gave this actor before, from 1; durable. Call once per actor start."""
+        _check_actor(actor_id)
+        key = b"epoch:" + actor_id.encode()
+
+        def bump(txn: Any) -> int:
+            value = txn.get(key, db=self._info)
+            epoch = 1 + (msgspec.msgpack.decode(value, type=int) if value else 0)
+            txn.put(key, msgspec.msgpack.encode(epoch), db=self._info)
+            return epoch
+
+        return self._write(bump)
+
+    def get_meta(self, key: str) -> Any:
+        """Return the plain value stored under `key`; None when there is none."""
+        value = self._read(lambda txn: txn.get(b"user:" + key.encode(), db=self._info))
+        return None if value is None else msgspec.msgpack.decode(value)
+
+    def set_meta(self, key: str, value: Any) -> None:
+        """Store a plain value (dict, list, number, text) under `key`, durably."""
+        encoded = msgspec.msgpack.encode(value)
+        self._write(lambda txn: txn.put(b"user:" + key.encode(), encoded, db=self._info))
+
+    def blobs(self, start: int = 0) -> Iterator[tuple[int, bytes]]:
+        """Yield (arrival number, blob) in order of arrival from arrival number `start`; CRC checked.
+
+        Appending meanwhile is legal. A damaged record raises `StorageError` that names it.
+        """
+        position: int | None = start
+        while position is not None:
+            first = _U64.pack(position)
+            rows = self._read(lambda txn, first=first: self._scan(txn, self._steps, first))
+            for number, blob in rows:
+                arrival = _U64.unpack(number)[0]
+                yield arrival, self._checked(blob, f"record {arrival}")
+            position = arrival + 1 if rows else None
+
+    def steps(self, start: int = 0) -> Iterator[Step]:
+        """Yield decoded steps in order of arrival, as `blobs`."""
+        return (codec.decode(blob) for _, blob in self.blobs(start))
+
+    def blobs_of(self, actor_id: str, epoch: int, seq: int = 0, limit: int | None = None) -> list[bytes]:
+        """Return up to `limit` blobs of one epoch in order of sequence number, from `seq`; CRC checked."""
+        prefix = _prefix(actor_id, epoch)
+
+        def read(txn: Any) -> list[bytes]:
+            found = []
+            for name, arrival in self._names(txn, prefix, seq):
+                if limit is not None and len(found) >= limit:
+                    break
+                blob = txn.get(arrival, db=self._steps)
+                number = _U64.unpack(name[-8:])[0]
+                found.append(self._checked(blob, f"step {actor_id}/{epoch}/{number}"))
+            return found
+
+        return self._read(read)
+
+    def epochs(self) -> dict[tuple[str, int], tuple[int, int]]:
+        """Return (first, last) sequence number held now for each (actor, epoch) that holds any."""
+
+        def read(txn: Any) -> dict[tuple[str, int], tuple[int, int]]:
+            found: dict[tuple[str, int], tuple[int, int]] = {}
+            for prefix, _ in txn.cursor(db=self._marks):
+                actor, epoch = prefix[:-5].decode(), _EPOCH.unpack(prefix[-4:])[0]
+                first = next(self._names(txn, prefix, 0), None)
+                if first is not None:
+                    end = self._mark(txn, prefix).end
+                    found[actor, epoch] = (_U64.unpack(first[0][-8:])[0], end - 1)
+            return found
+
+        return self._read(read)
+
+    def last_episode(self, actor_id: str) -> int:
+        """Return the largest episode id ever appended for this actor; -1 for none. For numbering on after a restart."""
+        stored = self.get_meta(f"episode:{actor_id}")
+        last = -1 if stored is None else int(stored)
+        for actor, epoch in self.epochs():
+            if actor == actor_id:
+                last = max([last, *(codec.peek(blob).episode_id for blob in self._tail(actor, epoch))])
+        return last
+
+    def trim(self, actor_id: str, epoch: int, seq: int) -> int:
+        """Drop the steps of one epoch up to and including `seq` (acknowledged elsewhere); return how many."""
+        prefix = _prefix(actor_id, epoch)
+
+        def drop(txn: Any) -> int:
+            names = list(self._names(txn, prefix, 0, seq + 1))
+            if names:
+                last = codec.peek(txn.get(names[-1][1], db=self._steps)).episode_id
+                key = b"user:" + f"episode:{actor_id}".encode()
+                known = txn.get(key, db=self._info)
+                if known is None or msgspec.msgpack.decode(known) < last:
+                    txn.put(key, msgspec.msgpack.encode(last), db=self._info)
+            for name, arrival in names:
+                txn.delete(name, db=self._index)
+                txn.delete(arrival, db=self._steps)
+            return len(names)
+
+        return self._write(drop)
+
+    def info(self) -> StepLogInfo:
+        """Return counters."""
+
+        def read(txn: Any) -> StepLogInfo:
+            missing = 0
+            for prefix, _ in txn.cursor(db=self._marks):
+                missing += self._mark(txn, prefix).missing
+            return StepLogInfo(
+                steps=txn.stat(self._steps)["entries"],
+                appended=self._next_arrival(txn),
+                duplicates=self._duplicates,
+                lost=missing,
+                bytes=(self._env.info()["last_pgno"] + 1) * self._env.stat()["psize"],
+            )
+
+        return self._read(read)
+
+    def _advance(self, txn: Any, prefix: bytes, seq: int, mark: _Mark) -> None:
+        """Take `seq`, just stored, into account."""
+        if seq >= mark.end:
+            mark.missing += seq - mark.end
+            mark.end = seq + 1
+        else:
+            mark.missing -= 1
+        if seq != mark.next:
+            return
+        mark.next += 1
+        while mark.next < mark.end and txn.get(prefix + _U64.pack(mark.next), db=self._index) is not None:
+            mark.next += 1
+
+    def _mark(self, txn: Any, prefix: bytes) -> _Mark:
+        value = txn.get(prefix, db=self._marks)
+        return _Mark(*_MARK.unpack(value)) if value else _Mark()
+
+    def _next_arrival(self, txn: Any) -> int:
+        value = txn.get(b"arrivals", db=self._info)
+        return int(_U64.unpack(value)[0]) if value else 0
+
+    def _names(self, txn: Any, prefix: bytes, start: int, stop: int | None = None) -> Iterator[tuple[bytes, bytes]]:
+        cursor = txn.cursor(db=self._index)
+        found = cursor.set_range(prefix + _U64.pack(start))
+        while found:
+            name, arrival = cursor.item()
+            if not name.startswith(prefix) or (stop is not None and _U64.unpack(name[-8:])[0] >= stop):
+                return
+            yield bytes(name), bytes(arrival)
+            found = cursor.next()
+
+    def _scan(self, txn: Any, db: Any, first: bytes) -> list[tuple[bytes, bytes]]:
+        cursor = txn.cursor(db=db)
+        rows: list[tuple[bytes, bytes]] = []
+        found = cursor.set_range(first)
+        while found and len(rows) < _CHUNK:
+            rows.append(cursor.item())
+            found = cursor.next()
+        return rows
+
+    def _tail(self, actor_id: str, epoch: int) -> list[bytes]:
+        last = self.epochs()[actor_id, epoch][1]
+        return self.blobs_of(actor_id, epoch, last, 1)
+
+    def _checked(self, blob: bytes, name: str) -> bytes:
+        try:
+            codec.verify(blob)
+        except SpecError as error:
+            raise StorageError(f"{name} in step log {self.path} is damaged: {error} Restore the folder.") from error
+        return blob
+
+    def _check_meta(self) -> None:
+        stored = self.get_meta("log")
+        if stored is None:
+            self.set_meta("log", {"format": _FORMAT, **self._meta})
+            return
+        wanted = {"format": _FORMAT, **self._meta}
+        lines = differences({key: stored.get(key) for key in wanted}, wanted, "the folder", "this run")
+        if lines:
+            raise StorageError(
+                f"{self.path} holds the steps of another run: {'; '.join(lines)}. "
+                f"Choose another folder (--out), or start with the settings it was made with."
+            )
+
+    def _read(self, work: Callable[[Any], T]) -> T:
+        with self._lock, self._opened().begin() as txn:
+            return work(txn)
+
+    def _write(self, work: Callable[[Any], T]) -> T:
+        with self._lock:
+            env = self._opened()
+            while True:
+                try:
+                    with env.begin(write=True) as txn:
+                        return work(txn)
+                except lmdb.MapFullError as error:
+                    size = env.info()["map_size"]
+                    if 2 * size > self._max_bytes:
+                        raise StorageError(
+                            f"step log {self.path} has reached its limit of {self._max_bytes} bytes; nothing was lost, "
+                            f"but the newest steps are not stored. Raise the limit or start another run."
+                        ) from error
+                    env.set_mapsize(2 * size)
+                except (lmdb.Error, OSError) as error:
+                    raise StorageError(
+                        f"step log {self.path} cannot be written: {error}. All earlier steps are safe, the newest are "
+                        f"not stored. Free some room on the disk and start again with --resume."
+                    ) from error
+
+    def _opened(self) -> Any:
+        if self._env is None:
+            raise StorageError(f"step log {self.path} is not open; call open() first.")
+        return self._env
+
+
+def _check_actor(actor_id: str) -> None:
+    if not _ACTOR_ID.fullmatch(actor_id):
+        raise SpecError(f"actor id {actor_id!r} is not 1 to 64 letters, digits, '_', '.' or '-'.")
+
+
+def _prefix(actor_id: str, epoch: int) -> bytes:
+    _check_actor(actor_id)
+    return actor_id.encode() + b"\0" + _EPOCH.pack(epoch)
