@@ -1,0 +1,127 @@
+"""The scripted expert that puts a square peg, held upside down in the gripper, into a hole of unknown yaw."""
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from robot_hil.data.specs import Array
+from robot_hil.teleop.simulated.expert import World, floats, to_action, towards, wrap
+
+
+class _Scene(NamedTuple):
+    off: tuple[float, float]  # from the tip to the hole's axis, horizontally [m]
+    side: float  # length of that [m]
+    height: float  # of the tip above the hole's mouth; negative inside [m]
+    yaw: float  # to turn the peg about the vertical axis, nearest of the square's four [rad]
+    tilt: tuple[float, float]  # to turn about x and y so that the peg stands upright [rad]
+    lead: tuple[float, float, float]  # commanded minus measured tool position [m]
+    inside: bool
+    aligned: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PegInsertionExpert:
+    """Over the hole, turn, pause, down; lifts and tries again when it sits beside the hole.
+
+    Reads `tcp_pos`, `tcp_quat`, `target_pos`, `peg_tip_pos`, `peg_yaw`, `hole_pos` (centre of the mouth) and
+    `hole_yaw`. Action: x, y, z, rx, ry, rz in the base frame.
+    """
+
+    action_scale: float = 0.010
+    """Motion of the commanded target per step at full deflection [m]."""
+    rotation_scale: float = 0.05
+    """Turn of the commanded target per step at full deflection [rad]."""
+    clearance: float = 0.0005
+    """Hole width minus peg width [m]."""
+    depth: float = 0.02
+    """Depth of the tip below the mouth that counts as inserted [m]."""
+    hover: float = 0.008
+    """Height of the tip at which it is aligned [m]."""
+    nominal_step: float = 0.004
+    """Path of a careful person per step, the unit of the cost [m]."""
+
+    @property
+    def action_dim(self) -> int:
+        return 6
+
+    @property
+    def goal_key(self) -> str:
+        return "hole_pos"
+
+    @property
+    def tolerance(self) -> float:
+        return 4.0 * self.clearance
+
+    def action(self, world: World, speed: float) -> Array:
+        """See `Expert.action`."""
+        s = self._look(world)
+        if s.inside:
+            # The walls guide: centre by feel, push on, keep the commanded pose from running away.
+            centre = [0.4 * off - 0.2 * lead for off, lead in zip(s.off, s.lead[:2], strict=True)]
+            move = [*centre, -0.6 * speed * self.action_scale]
+        elif s.aligned:
+            move = [*s.off, -0.5 * speed * self.action_scale]
+        elif s.height < 0.4 * self.hover:
+            move = [0.0, 0.0, speed * self.action_scale]  # beside the hole or jammed: lift first
+        else:
+            goal = (*s.off, self.hover - s.height)
+            far = s.side > 0.005
+            way = [g - (lead if far else 0.0) for g, lead in zip(goal, s.lead, strict=True)]
+            move = [self.action_scale * m for m in towards(way, self.action_scale, speed)]
+        turn = [0.5 * t / self.rotation_scale for t in (*s.tilt, s.yaw)]
+        turn = [max(-speed, min(speed, t)) for t in turn]
+        return to_action((*(m / self.action_scale for m in move), *turn))
+
+    def cost_to_go(self, world: World) -> float:
+        """Travel, turn and insert, in careful steps; a peg beside the hole has the way back up to go."""
+        s = self._look(world)
+        sink = max(0.0, self.depth + min(0.0, s.height)) / self.nominal_step
+        if s.inside:
+            return sink
+        stuck = max(0.0, 0.5 * self.hover - s.height) / self.nominal_step if not s.aligned else 0.0
+        above = max(0.0, s.height) / self.nominal_step
+        turn = abs(s.yaw) / (0.4 * self.rotation_scale)
+        return s.side / self.nominal_step + above + turn + 2.0 * stuck + sink
+
+    def predict(self, world: World, action: Array) -> World:
+        """See `Expert.predict`."""
+        move = [self.action_scale * float(a) for a in action[:3]]
+        moved = {
+            key: [a + b for a, b in zip(floats(world[key]), move, strict=True)]
+            for key in ("tcp_pos", "target_pos", "peg_tip_pos")
+        }
+        return {**world, **moved, "peg_yaw": float(world["peg_yaw"]) + self.rotation_scale * float(action[5])}
+
+    def hazard(self, world: World, action: Array) -> bool:
+        """The peg is about to be pressed on the plate beside the hole."""
+        s = self._look(world)
+        if s.inside or s.aligned:
+            return False
+        return s.height + self.action_scale * float(action[2]) < 0.0 and float(action[2]) < -0.1
+
+    def pauses(self, world: World) -> bool:
+        """Aligned above the mouth."""
+        s = self._look(world)
+        return s.aligned and not s.inside and 0.3 * self.hover < s.height < 1.2 * self.hover
+
+    def settled(self, world: World) -> bool:
+        """In the hole, or free above the plate."""
+        s = self._look(world)
+        return s.inside or s.height > 0.4 * self.hover
+
+    def _look(self, world: World) -> _Scene:
+        tip, hole = floats(world["peg_tip_pos"]), floats(world["hole_pos"])
+        tcp, target = floats(world["tcp_pos"]), floats(world["target_pos"])
+        w, x, y, z = floats(world["tcp_quat"])
+        # Third column of the rotation: the tool's z axis, which should point straight down. Turning by the cross
+        # product of the two (small angles) makes it so.
+        tool_z = (2.0 * (x * z + w * y), 2.0 * (y * z - w * x))
+        tilt = (-tool_z[1], tool_z[0])
+        off = (hole[0] - tip[0], hole[1] - tip[1])
+        side, height = math.hypot(*off), tip[2] - hole[2]
+        yaw = wrap(float(world["hole_yaw"]) - float(world["peg_yaw"]), math.pi / 2)
+        inside = height < -0.0015 and side < 4.0 * self.clearance
+        close = 0.8 * self.clearance + 0.05 * max(0.0, height - 0.5 * self.hover)
+        aligned = side < close and abs(yaw) < 0.015 and max(abs(tilt[0]), abs(tilt[1])) < 0.02
+        lead = (target[0] - tcp[0], target[1] - tcp[1], target[2] - tcp[2])
+        return _Scene(off, side, height, yaw, tilt, lead, inside, aligned)
