@@ -1,0 +1,65 @@
+"""A method of intervention learning: which data, with which weights and rewards. The defaults are plain RLPD."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from robot_hil.data.specs import Array
+from robot_hil.errors import ConfigError
+
+Columns = Mapping[str, Array]
+"""Facts of n rows by name, (n, ...): the fields of a Step, `reward/<source>` (NaN where it did not speak), `is_human`,
+`handover` (control passes between policy and person after this row) and `steps_to_onset` of the next intervention."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Method:
+    """Turns recorded facts into training data; holds no state, so that any recorded run can train any method.
+
+    Half of each batch comes from people (demonstrations and interventions, drawn as one pool), half from everything
+    the robot did; rewards are the environment's, a person's key standing above it; every row counts the same.
+    """
+
+    n_step: int = 1
+    """Most rewards summed before bootstrapping, >= 1."""
+    cut_at_handover: bool = False
+    """An n-step sum stops where control passes between policy and person."""
+    online_share: float = 0.5
+    """Part of each batch drawn from the online pool, in [0, 1]."""
+
+    def __post_init__(self) -> None:
+        if self.n_step < 1:
+            raise ConfigError(f"n_step is {self.n_step}; it must be at least 1.")
+        if not 0 <= self.online_share <= 1:
+            raise ConfigError(f"online_share is {self.online_share}; it must lie in [0, 1].")
+
+    def share(self, pools: Mapping[str, int], step: int) -> Mapping[str, float]:
+        """Return the share of a batch by pool, given the pools' sizes and the count of environment steps."""
+        demo, intervention = pools["demo"], pools["intervention"]
+        part = demo / max(1, demo + intervention)
+        prior = 1.0 - self.online_share
+        return {"demo": prior * part, "intervention": prior * (1.0 - part), "online": self.online_share}
+
+    def reward(self, columns: Columns) -> tuple[Array, Array, Array]:
+        """Return reward float32 (n,); mask float32 (n,), 0 where the task ended; cut bool (n,).
+
+        A person's verdict replaces the environment's reward; a source that did not speak gives nothing.
+        """
+        human, env = columns["reward/human"], columns["reward/env"]
+        reward = np.nan_to_num(np.where(np.isnan(human), env, human), nan=0.0)
+        mask = 1.0 - columns["terminated"].astype(np.float32)
+        cut = columns["handover"] if self.cut_at_handover else np.zeros(len(reward), bool)
+        return reward, mask, cut
+
+    def aux(self, columns: Columns) -> Mapping[str, Array]:
+        """Return further batch entries, (n, ...) each; an entry of the batch with the same name is replaced.
+
+        The batch already has `imitate`: 1 where a person drove and had not let go yet, else 0.
+        """
+        return {}
+
+    def weights(self, batch: Mapping[str, Array]) -> tuple[Array, Array]:
+        """Return the weight of every row in the critic's and the actor's loss, float32 (B,) each."""
+        ones = np.ones(len(batch["reward"]), np.float32)
+        return ones, ones

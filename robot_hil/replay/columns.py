@@ -1,0 +1,74 @@
+"""The facts of a step apart from its observation, as columns, and lazy views of some rows of them."""
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from robot_hil.data.specs import Array
+from robot_hil.data.step import Step
+
+REWARD_SOURCES = ("env", "human", "classifier", "progress")
+"""Each is a column `reward/<source>`, NaN where the source did not speak."""
+
+NO_ONSET = np.iinfo(np.int16).max
+"""Value of `steps_to_onset` where no intervention began soon after."""
+
+_FLAGS = ("terminated", "truncated", "success", "onset", "offset", "release_tail", "is_human")
+_NUMBERS = {
+    "segment": "uint8",
+    "episode_id": "int64",
+    "step_index": "int32",
+    "intervention_id": "int32",
+    "policy_version": "int32",
+}
+_ACTIONS = ("action_executed", "action_policy", "action_human")
+
+Columns = Mapping[str, Array]
+"""Column name -> values of some rows, (n, ...)."""
+
+
+def make_columns(capacity: int, action_dim: int) -> dict[str, Array]:
+    """Return the empty columns of `capacity` rows.
+
+    Besides the facts of a step there are four that the buffer derives: `next_slot` and `next_row` (where
+    the successor's observation lies, and the successor itself, int64, -1 where there is none), `handover`
+    (authority passes between policy and person from this row to the next) and `steps_to_onset` (1 for the row just
+    before an intervention, `NO_ONSET` far from any).
+    """
+    columns = {name: np.zeros(capacity, np.bool_) for name in (*_FLAGS, "handover")}
+    columns |= {name: np.zeros(capacity, dtype) for name, dtype in _NUMBERS.items()}
+    columns |= {name: np.zeros((capacity, action_dim), np.float32) for name in _ACTIONS}
+    columns |= {f"reward/{source}": np.zeros(capacity, np.float32) for source in REWARD_SOURCES}
+    columns["authority"] = np.zeros((capacity, action_dim), np.uint8)
+    columns["next_slot"] = np.full(capacity, -1, np.int64)
+    columns["next_row"] = np.full(capacity, -1, np.int64)
+    columns["steps_to_onset"] = np.full(capacity, NO_ONSET, np.int16)
+    return columns
+
+
+def write_columns(columns: Mapping[str, Array], row: int, step: Step) -> None:
+    """Write the facts of `step` into `row` and clear what is derived."""
+    for name in (*_FLAGS, *_NUMBERS, *_ACTIONS, "authority"):
+        columns[name][row] = getattr(step, name)
+    for source in REWARD_SOURCES:
+        columns[f"reward/{source}"][row] = step.reward.get(source, np.nan)
+    columns["handover"][row] = False
+    columns["next_slot"][row] = columns["next_row"][row] = -1
+    columns["steps_to_onset"][row] = NO_ONSET
+
+
+class ColumnView(Columns):
+    """Some rows of all columns; a column is gathered when it is asked for."""
+
+    def __init__(self, columns: Mapping[str, Array], rows: Array) -> None:
+        self._columns = columns
+        self._rows = rows
+
+    def __getitem__(self, name: str) -> Array:
+        return self._columns[name][self._rows]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._columns)
+
+    def __len__(self) -> int:
+        return len(self._columns)

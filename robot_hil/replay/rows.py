@@ -1,0 +1,73 @@
+"""A set of row numbers that can be drawn from in O(1) and changed in O(1)."""
+
+import numpy as np
+
+from robot_hil.data.specs import Array
+
+
+class RowSet:
+    """Rows of one pool, kept densely packed; removal moves the last row into the gap.
+
+    The order of the rows depends only on the order of additions and removals, so that drawing with an
+    equal generator gives equal rows.
+    """
+
+    def __init__(self, capacity: int) -> None:
+        self._rows = np.zeros(capacity, np.int64)
+        self._place = np.full(capacity, -1, np.int64)
+        self._size = 0
+        self._cumulative: Array | None = None
+
+    def __len__(self) -> int:
+        return self._size
+
+    def __contains__(self, row: int) -> bool:
+        return bool(self._place[row] >= 0)
+
+    @property
+    def rows(self) -> Array:
+        """The rows, int64 (size,); a view that the next change invalidates."""
+        return self._rows[: self._size]
+
+    def add(self, row: int) -> None:
+        """Add `row`; nothing happens when it is in already."""
+        if row not in self:
+            self._rows[self._size] = row
+            self._place[row] = self._size
+            self._size += 1
+            self._cumulative = None
+
+    def discard(self, row: int) -> None:
+        """Remove `row`; nothing happens when it is not in."""
+        place = int(self._place[row])
+        if place >= 0:
+            self._size -= 1
+            last = self._rows[self._size]
+            self._rows[place] = last
+            self._place[last] = place
+            self._place[row] = -1
+            self._cumulative = None
+
+    def draw(self, rng: np.random.Generator, count: int) -> Array:
+        """Draw `count` rows uniformly with replacement, int64 (count,). The set must not be empty."""
+        return self._rows[rng.integers(0, self._size, count)]
+
+    def draw_weighted(self, rng: np.random.Generator, count: int, weight: Array) -> Array:
+        """Draw rows in proportion to `weight` (>= 0, one per row of the buffer); uniformly when all are 0.
+
+        The running sum is kept until the set changes or `forget_weights` is called: O(size) then, O(log size) a draw.
+        """
+        if self._cumulative is None:
+            self._cumulative = np.cumsum(weight[self.rows], dtype=np.float64)
+        total = self._cumulative[-1]
+        if not total > 0:
+            return self.draw(rng, count)
+        # `side="right"` skips rows of weight 0; the product can round up to the total itself, hence the clip.
+        places = np.searchsorted(self._cumulative, rng.random(count) * total, side="right")
+        last = int(np.searchsorted(self._cumulative, total))
+        rows: Array = self._rows[np.minimum(places, last)]
+        return rows
+
+    def forget_weights(self) -> None:
+        """Sum the weights afresh at the next weighted draw."""
+        self._cumulative = None
