@@ -60,13 +60,16 @@ class PegInsertionExpert:
             centre = [0.4 * off - 0.2 * lead for off, lead in zip(s.off, s.lead[:2], strict=True)]
             move = [*centre, -0.6 * speed * self.action_scale]
         elif s.aligned:
-            move = [*s.off, -0.5 * speed * self.action_scale]
-        elif s.height < 0.4 * self.hover:
+            move = [*(0.6 * (off - 0.6 * lead) for off, lead in zip(s.off, s.lead[:2], strict=True))]
+            move.append(-0.5 * speed * self.action_scale)
+        elif s.height < 0.001:
             move = [0.0, 0.0, speed * self.action_scale]  # beside the hole or jammed: lift first
         else:
-            goal = (*s.off, self.hover - s.height)
-            far = s.side > 0.005
-            way = [g - (lead if far else 0.0) for g, lead in zip(goal, s.lead, strict=True)]
+            rise = self.hover - s.height
+            goal = (*s.off, min(0.0, rise) if s.side < 4.0 * self.clearance else rise)
+            # Allow for the motion already commanded; near the goal less, or the arm's sag would never be corrected.
+            trust = 1.0 if s.side > 0.005 else 0.6
+            way = [g - trust * lead for g, lead in zip(goal, s.lead, strict=True)]
             move = [self.action_scale * m for m in towards(way, self.action_scale, speed)]
         turn = [0.5 * t / self.rotation_scale for t in (*s.tilt, s.yaw)]
         turn = [max(-speed, min(speed, t)) for t in turn]
@@ -121,7 +124,7 @@ class PegInsertionExpert:
         side, height = math.hypot(*off), tip[2] - hole[2]
         yaw = wrap(float(world["hole_yaw"]) - float(world["peg_yaw"]), math.pi / 2)
         inside = height < -0.0015 and side < 4.0 * self.clearance
-        close = 0.8 * self.clearance + 0.05 * max(0.0, height - 0.5 * self.hover)
+        close = 0.5 * self.clearance + 0.05 * max(0.0, height)
         aligned = side < close and abs(yaw) < 0.015 and max(abs(tilt[0]), abs(tilt[1])) < 0.02
         lead = (target[0] - tcp[0], target[1] - tcp[1], target[2] - tcp[2])
         return _Scene(off, side, height, yaw, tilt, lead, inside, aligned)

@@ -16,6 +16,8 @@ from robot_hil.teleop.simulated.gates import Gate, Situation
 from robot_hil.teleop.simulated.profile import Profile
 
 _LOG = logging.getLogger(__name__)
+_AR_GAIN = math.sqrt(3.0)
+"""Makes d += (gain n - d) / 2 keep the standard deviation of n."""
 
 
 class Mode(Enum):
@@ -190,10 +192,14 @@ class SimulatedPerson:
         elif not self._expert.pauses(seen):
             self._paused = 0
         wanted = self._maybe_blunder(wanted)
-        self._command += (1.0 - p.smoothing) * (wanted - self._command)
-        vigour = min(1.0, float(np.abs(wanted[:3]).max()) / p.speed)  # slow moves are made with a steadier hand
-        noise = p.noise * (0.3 + 0.7 * vigour) * (1.0 + p.fatigue_noise * self.tiredness)
-        self._drift += 0.5 * (math.sqrt(3.0) * noise * self._hand.standard_normal(len(wanted)) - self._drift)
+        change = wanted - self._command
+        limit = np.maximum(p.slew, (1.0 - p.smoothing) * np.abs(change))
+        self._command += np.clip(change, -limit, limit)
+        # Signal-dependent: an axis that moves little is held steadily, with some cross-talk from the others.
+        effort = np.minimum(1.0, np.abs(wanted) / p.speed)
+        share = 0.08 + 0.12 * effort[:3].max() + 0.8 * effort
+        noise = p.noise * (1.0 + p.fatigue_noise * self.tiredness) * share
+        self._drift += 0.5 * (_AR_GAIN * noise * self._hand.standard_normal(len(wanted)) - self._drift)
         return np.clip(self._command + self._drift, -1.0, 1.0).astype(np.float32)
 
     def _maybe_blunder(self, wanted: Array) -> Array:

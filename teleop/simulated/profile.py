@@ -14,11 +14,13 @@ class Profile:
     dwell_steps: int = 3
     """Pause before a delicate move (closing on the cube, entering the hole)."""
     smoothing: float = 0.5
-    """Share of the previous command kept in the next one, in [0, 1): the hand has inertia."""
+    """Share of a change of command larger than `slew` that waits for the next step, in [0, 1): the hand has inertia."""
+    slew: float = 0.15
+    """Change of command per step that is followed at once, share of full scale."""
     noise: float = 0.08
     """Standard deviation of the hand's correlated noise, share of full scale."""
     skill: float = 1.0
-    """Probability that an episode is no lapse; in a lapse the person sees the goal elsewhere, too far off to succeed."""
+    """Probability that an episode is no lapse; in a lapse the person sees the goal too far off to succeed."""
     blunder_rate: float = 0.005
     """Probability per driven step that a short push in a wrong direction begins."""
     blunder_steps: int = 3
