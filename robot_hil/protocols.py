@@ -109,6 +109,15 @@ class Policy(Protocol):
         ...
 
 
+@runtime_checkable
+class EpisodeAware(Protocol):
+    """A policy or simulated person whose noise is drawn anew per episode, so that a resumed run repeats exactly."""
+
+    def begin_episode(self, seed: int) -> None:
+        """Forget the last episode and draw all further noise from `seed` (0 <= seed < 2**31)."""
+        ...
+
+
 class Agent(Protocol):
     """A learning algorithm. `State` is opaque, owned by the backend and may be changed in place by `update`."""
 

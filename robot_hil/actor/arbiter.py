@@ -1,0 +1,248 @@
+"""Who drives: a pure state machine from (policy proposal, human sample, events, time) to one action and its labels."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+import numpy as np
+
+from robot_hil.data.specs import Array
+from robot_hil.data.step import Authority
+from robot_hil.data.teleop import EventKind, SampleStatus, TeleopEvent, TeleopSample
+from robot_hil.errors import ConfigError, SafetyError, SpecError
+
+_SLACK_S = 1e-6  # sums of periods are not exact; a time-out of six periods must not take seven
+
+
+class ArbiterState(Enum):
+    """Who drives, in one word for the operator's screen."""
+
+    POLICY = "policy"
+    ENGAGING = "engaging"
+    HUMAN = "human"
+    RELEASING = "releasing"
+    HOLD = "hold"
+    ESTOP = "estop"
+
+
+class Mode(Enum):
+    """How human and policy combine while the person is engaged."""
+
+    TAKEOVER = "takeover"
+    """The person drives everything."""
+    RESIDUAL = "residual"
+    """The person's command is added to the policy's."""
+    MASKED = "masked"
+    """The person drives the dimensions of the sample's mask, the policy the rest."""
+
+
+class TailDriver(Enum):
+    """Who drives in the release tail. The flag `release_tail` tells a learner not to imitate these steps."""
+
+    HOLD = "hold"
+    POLICY = "policy"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArbiterConfig:
+    """Times are on the clock of `update`'s `now`."""
+
+    action_dim: int
+    mode: Mode = Mode.TAKEOVER
+    engage_s: float = 0.0
+    """The person must stay engaged this long before driving; the arm stands meanwhile [s]."""
+    min_hold_s: float = 0.0
+    """A takeover, release tail included, lasts at least this long [s]."""
+    release_tail_s: float = 0.3
+    """Time after letting go before the policy drives again; engaging within it continues the intervention [s]."""
+    tail_driver: TailDriver = TailDriver.HOLD
+    max_sample_age_s: float = 0.2
+    """An older human sample means the device is lost [s]."""
+    device_required: bool = False
+    """Hold from the start until the device works; else a device that never worked does not block the policy."""
+
+    def __post_init__(self) -> None:
+        if self.action_dim < 1:
+            raise ConfigError(f"action_dim is {self.action_dim}; an action has at least 1 dimension.")
+        times = (self.engage_s, self.min_hold_s, self.release_tail_s)
+        if not all(0 <= t < np.inf for t in times) or not self.max_sample_age_s > 0:
+            raise ConfigError(f"arbiter times must be finite, not negative, and max_sample_age_s above 0; got {self}.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """What to execute in this period and how to label the step."""
+
+    action: Array
+    """float32 (A,) in [-1, 1], never NaN. Standing still is zeros: no-op in the space of delta actions."""
+    authority: Array
+    """`Authority` of each dimension, uint8 (A,)."""
+    state: ArbiterState
+    intervention_id: int
+    """Number of the intervention within the episode; -1 outside any."""
+    onset: bool
+    """First step of the intervention."""
+    closes_previous: bool
+    """The step before this one was the last of its intervention: only now can its `offset` be known."""
+    release_tail: bool
+    """The person had already let go."""
+    reason: str
+    """Why the arm is held or stopped, with what to do; else empty."""
+
+
+class Arbiter:
+    """Decides once per period. Holds no time, device or thread of its own.
+
+    *Lost is not released*: when the device is stale, invalid or disconnected after it once worked, the arm is held
+    until a RESUME event comes while the device works and nobody pulls it; the policy never takes over by itself. An
+    ESTOP event latches until `clear_estop`. A proposal with NaN is never executed: the arm is held, unless
+    a person drives every dimension anyway. ENGAGE and DISENGAGE events are for display: `engaged` decides.
+    """
+
+    def __init__(self, config: ArbiterConfig) -> None:
+        self.config = config
+        self.state = ArbiterState.POLICY
+        self.reason = ""
+        self._device_seen = config.device_required
+        self._next_id = 0
+        self._open = False  # an intervention is open, with number _next_id - 1
+        self._engaged_at = 0.0
+        self._onset_at = 0.0
+        self._last_engaged = 0.0
+        self._zero = np.zeros(config.action_dim, np.float32)
+        self._authority = {a: np.full(config.action_dim, a, np.uint8) for a in Authority}
+
+    def begin_episode(self) -> None:
+        """Number interventions from 0 again; HOLD and ESTOP stay."""
+        self._next_id = 0
+        self._open = False
+        if self.state not in (ArbiterState.HOLD, ArbiterState.ESTOP):
+            self.state = ArbiterState.POLICY
+
+    def clear_estop(self, reason: str) -> None:
+        """Go from ESTOP to HOLD after a person decided so; a RESUME event is still needed before anything moves."""
+        if not reason.strip():
+            raise SafetyError(f"clearing an e-stop needs a reason, in words; got {reason!r}.")
+        if self.state is ArbiterState.ESTOP:
+            self._stop(ArbiterState.HOLD, f"e-stop cleared ({reason}); resume to go on")
+
+    def update(
+        self, now: float, proposal: Array | None, sample: TeleopSample, events: Sequence[TeleopEvent] = ()
+    ) -> Decision:
+        """Decide for this period. `proposal` is the policy's action (A,), None when no policy is asked."""
+        was_open, onset = self._open, False
+        problem = self._sample_problem(now, sample)
+        self._device_seen |= not problem
+        lost = problem if self._device_seen else ""  # a device that never worked blocks nothing, and drives nothing
+        engaged = sample.engaged and not problem
+        self._handle_events(events, lost, engaged)
+        if self.state not in (ArbiterState.HOLD, ArbiterState.ESTOP):
+            if lost:
+                self._stop(ArbiterState.HOLD, f"{lost}; make it work, let go of it and resume")
+            else:
+                onset = self._follow(now, engaged, sample.action is not None)
+        try:
+            action, authority = self._compose(proposal, sample)
+        except SpecError as error:
+            self._stop(ArbiterState.HOLD, f"{error} Resume to try again")
+            onset = False
+            action, authority = self._zero, self._authority[Authority.HOLD]
+        return Decision(
+            action=action.copy(),
+            authority=authority.copy(),
+            state=self.state,
+            intervention_id=self._next_id - 1 if self._open else -1,
+            onset=onset,
+            closes_previous=was_open and not self._open,
+            release_tail=self.state is ArbiterState.RELEASING,
+            reason=self.reason,
+        )
+
+    # -- transitions -----------------------------------------------------------------------------------------------
+
+    def _handle_events(self, events: Sequence[TeleopEvent], lost: str, engaged: bool) -> None:
+        for event in events:
+            if event.kind is EventKind.ESTOP:
+                self._stop(ArbiterState.ESTOP, f"e-stop by {event.source or 'a person'}")
+            elif self.state is ArbiterState.ESTOP:
+                continue
+            elif event.kind is EventKind.PAUSE:
+                self._stop(ArbiterState.HOLD, f"paused by {event.source or 'a person'}; resume to go on")
+            elif event.kind is EventKind.RESUME and self.state is ArbiterState.HOLD:
+                if lost:
+                    self.reason = f"cannot resume: {lost}"
+                elif engaged:
+                    # A device found deflected after a pause must not move the arm: let go first.
+                    self.reason = "cannot resume while the device is engaged: let go of it, then resume"
+                else:
+                    self.state, self.reason = ArbiterState.POLICY, ""
+
+    def _follow(self, now: float, engaged: bool, commanding: bool) -> bool:
+        """Follow the person's intent; return True at the first step of an intervention."""
+        if engaged:
+            if self.state is ArbiterState.POLICY:
+                self.state, self._engaged_at = ArbiterState.ENGAGING, now
+            self._last_engaged = now
+            if self._open:
+                self.state = ArbiterState.HUMAN
+            elif commanding and now - self._engaged_at >= self.config.engage_s - _SLACK_S:
+                self.state, self._onset_at = ArbiterState.HUMAN, now
+                self._open = True
+                self._next_id += 1
+                return True
+        elif self._open:
+            tail_over = now - self._last_engaged >= self.config.release_tail_s - _SLACK_S
+            if tail_over and now - self._onset_at >= self.config.min_hold_s - _SLACK_S:
+                self.state, self._open = ArbiterState.POLICY, False
+            else:
+                self.state = ArbiterState.RELEASING
+        else:
+            self.state = ArbiterState.POLICY
+        return False
+
+    def _stop(self, state: ArbiterState, reason: str) -> None:
+        self.state, self.reason, self._open = state, reason, False
+
+    def _sample_problem(self, now: float, sample: TeleopSample) -> str:
+        """Say why the sample cannot be trusted, or return an empty string."""
+        if sample.status is not SampleStatus.OK:
+            return f"the device {sample.device!r} is {sample.status.value}"
+        if not abs(now - sample.t) <= self.config.max_sample_age_s:  # from the future: not on this clock
+            return f"the sample of the device {sample.device!r} is {now - sample.t:.3f} s old"
+        if sample.action is not None and not self._is_action(sample.action):
+            return f"the device {sample.device!r} commands {sample.action}"
+        if sample.mask is not None and sample.mask.shape != (self.config.action_dim,):
+            return f"the device {sample.device!r} masks {sample.mask}"
+        return ""
+
+    # -- composing -------------------------------------------------------------------------------------------------
+
+    def _compose(self, proposal: Array | None, sample: TeleopSample) -> tuple[Array, Array]:
+        """Return action and authority; raises `SpecError` when a broken proposal would be needed."""
+        state, hold = self.state, (self._zero, self._authority[Authority.HOLD])
+        if state is ArbiterState.POLICY or (
+            state is ArbiterState.RELEASING and self.config.tail_driver is TailDriver.POLICY
+        ):
+            if proposal is None:
+                return hold
+            return self._checked(proposal), self._authority[Authority.POLICY]
+        if state is not ArbiterState.HUMAN or sample.action is None:
+            return hold
+        human = np.clip(np.asarray(sample.action, np.float32), -1.0, 1.0)
+        if self.config.mode is Mode.RESIDUAL and proposal is not None:
+            return np.clip(human + self._checked(proposal), -1.0, 1.0), self._authority[Authority.BLENDED]
+        if self.config.mode is Mode.MASKED and sample.mask is not None and not sample.mask.all():
+            rest, owner = (self._zero, Authority.HOLD)
+            if proposal is not None:
+                rest, owner = (self._checked(proposal), Authority.POLICY)
+            authority = np.where(sample.mask, np.uint8(Authority.HUMAN), np.uint8(owner))
+            return np.where(sample.mask, human, rest), authority
+        return human, self._authority[Authority.HUMAN]
+
+    def _checked(self, proposal: Array) -> Array:
+        if not self._is_action(proposal):
+            raise SpecError(f"the policy proposed {proposal}; allowed are {self.config.action_dim} finite numbers.")
+        return np.clip(np.asarray(proposal, np.float32), -1.0, 1.0)
+
+    def _is_action(self, action: Array) -> bool:
+        return np.shape(action) == (self.config.action_dim,) and bool(np.isfinite(action).all())

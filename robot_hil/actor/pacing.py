@@ -1,0 +1,87 @@
+"""Periods with absolute deadlines, their lateness, and what keeps a real-time loop punctual."""
+
+import gc
+import logging
+import os
+from array import array
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+
+from robot_hil.clock import Clock
+from robot_hil.errors import ConfigError
+
+_log = logging.getLogger(__name__)
+
+
+class Pacer:
+    """Ends each period at an absolute deadline. A missed one moves the schedule: late periods never come in bursts."""
+
+    def __init__(self, clock: Clock, period_s: float, ring: int = 65_536) -> None:
+        if not 0 < period_s < float("inf") or ring < 1:
+            raise ConfigError(f"period is {period_s} s and ring {ring}; both must be above 0.")
+        self._clock = clock
+        self._period = period_s
+        self._deadline = clock.now()
+        self._ring = array("d", bytes(8 * ring))  # allocated once: the loop's memory does not grow
+        self._first = 0
+        self.periods = 0
+        """Periods ended since construction."""
+        self.misses = 0
+        """Periods whose work was not done by the deadline."""
+
+    def start(self) -> None:
+        """Begin the first period now; lateness is counted from here."""
+        self._deadline = self._clock.now() + self._period
+        self._first = self.periods
+
+    def wait(self) -> None:
+        """Sleep until this period's deadline and begin the next period."""
+        if self._clock.now() > self._deadline:
+            self.misses += 1
+        else:
+            self._clock.sleep_until(self._deadline)
+        now = self._clock.now()
+        lateness = max(0.0, now - self._deadline)
+        self._ring[self.periods % len(self._ring)] = lateness
+        self.periods += 1
+        # Late by less than a period: keep the schedule. Later: the missed periods are gone, start again from now.
+        self._deadline = (self._deadline if lateness < self._period else now) + self._period
+
+    def lateness(self, since_start: bool = True) -> "np.typing.NDArray[np.float64]":
+        """Return how late [s] each period ended since `start` (or ever), as far back as the ring reaches."""
+        size = len(self._ring)
+        first = max(self._first if since_start else 0, self.periods - size)
+        return np.array([self._ring[i % size] for i in range(first, self.periods)])
+
+    def lateness_percentile(self, percent: float) -> float:
+        """Return a percentile of `lateness` since `start` [s]; 0 before the first period ended."""
+        values = self.lateness()
+        return float(np.percentile(values, percent)) if values.size else 0.0
+
+
+@contextmanager
+def punctual(enabled: bool = True) -> Iterator[None]:
+    """Keep the garbage collector, and where permitted other processes, from delaying this thread.
+
+    The collector is off inside (what exists is frozen out of it) and runs once at the end; so use it around one episode.
+    The real-time scheduler needs a privilege; without it the loop runs with ordinary priority.
+    """
+    if not enabled:
+        yield
+        return
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+    policy, param = os.sched_getscheduler(0), os.sched_getparam(0)
+    try:
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(os.sched_get_priority_min(os.SCHED_FIFO)))
+    except OSError:
+        _log.debug("no permission for the real-time scheduler; running with ordinary priority")
+    try:
+        yield
+    finally:
+        os.sched_setscheduler(0, policy, param)
+        gc.enable()
+        gc.unfreeze()

@@ -1,0 +1,41 @@
+"""A Policy made of an Agent and the newest weights."""
+
+from typing import Any
+
+import numpy as np
+
+from robot_hil.data.specs import Array, Observation
+from robot_hil.errors import ConfigError
+from robot_hil.protocols import Agent
+
+
+class AgentPolicy:
+    """Implements `Policy` and `EpisodeAware`. `set_params` may be called from any thread; it takes effect at the next `act`."""
+
+    def __init__(self, agent: Agent, seed: int = 0) -> None:
+        self._agent = agent
+        self._rng = np.random.default_rng(seed)
+        # One tuple, replaced in one assignment: weights and version can never be of two different broadcasts.
+        self._current: tuple[int, Any] = (-1, None)
+        self._newest = self._current
+
+    def set_params(self, version: int, params: Any) -> None:
+        """Act with `params`, in the form that `agent.act` takes, from the next step on."""
+        self._newest = (version, params)
+
+    @property
+    def version(self) -> int:
+        """Version of the weights that made the last action; before the first action, of those that will."""
+        return self._current[0] if self._current[0] >= 0 else self._newest[0]
+
+    def begin_episode(self, seed: int) -> None:
+        """Draw all exploration noise from `seed` from now on."""
+        self._rng = np.random.default_rng(seed)
+
+    def act(self, obs: Observation, deterministic: bool = False) -> Array:
+        """Return float32 (A,) in [-1, 1]; raises `ConfigError` before the first `set_params`."""
+        self._current = self._newest
+        version, params = self._current
+        if version < 0:
+            raise ConfigError("the policy has no weights yet; wait for the learner's first broadcast before acting.")
+        return self._agent.act(params, obs, deterministic, self._rng)
