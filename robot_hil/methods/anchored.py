@@ -12,7 +12,11 @@ from robot_hil.methods.base import Columns, Method
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Anchored(Method):
-    """Demonstrations, interventions and online steps at 25 / 25 / 50 %, demonstrations fading to 10 %."""
+    """Demonstrations, interventions and online steps at 25 / 25 / 50 %, demonstrations fading to 10 %.
+
+    Only what a person did is imitated (the batch's `imitate`): neither release tails nor the policy's steps that
+    made the person take over.
+    """
 
     n_step: int = 3
     cut_at_handover: bool = True
@@ -37,10 +41,11 @@ class Anchored(Method):
             )
         if self.reaction_steps < 0 or self.anneal_steps < 1:
             raise ConfigError(
-                f"reaction_steps is {self.reaction_steps}, must be >= 0; anneal_steps is {self.anneal_steps}, must be > 0."
+                f"reaction_steps is {self.reaction_steps}, must be >= 0; "
+                f"anneal_steps is {self.anneal_steps}, must be > 0."
             )
 
-    def share(self, pools: Mapping[str, int], step: int) -> Mapping[str, float]:
+    def share(self, pools: Mapping[str, int], step: int) -> Mapping[str, float]:  # noqa: ARG002 -- part of the contract
         """See the class; the demonstrations take over the interventions' share while there are none."""
         fade = min(1.0, step / self.anneal_steps)
         demo = self.demo_share + fade * (self.demo_share_end - self.demo_share)
@@ -54,14 +59,6 @@ class Anchored(Method):
         """As the default, less the reaction cost."""
         reward, mask, cut = Method.reward(self, columns)
         if self.reaction_cost and self.reaction_steps:
-            reward = reward - self._reacting(columns) * np.float32(self.reaction_cost / self.reaction_steps)
+            reacting = columns["steps_to_onset"] <= self.reaction_steps
+            reward = reward - reacting * np.float32(self.reaction_cost / self.reaction_steps)
         return reward, mask, cut
-
-    def aux(self, columns: Columns) -> Mapping[str, Array]:
-        """`imitate` is 0 on release tails and in the reaction window, `reacting` is 1 in that window."""
-        reacting = self._reacting(columns)
-        imitate = columns["is_human"] & ~columns["release_tail"] & ~reacting
-        return {"imitate": imitate.astype(np.float32), "reacting": reacting.astype(np.float32)}
-
-    def _reacting(self, columns: Columns) -> Array:
-        return np.asarray(columns["steps_to_onset"] <= self.reaction_steps)

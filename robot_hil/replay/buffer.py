@@ -286,6 +286,7 @@ class ReplayBuffer:
         columns = self.columns(rows)
         executed, human = columns["action_executed"], columns["action_human"]
         is_human = columns["is_human"]
+        imitate = (is_human | (columns["segment"] == Segment.DEMO)) & ~columns["release_tail"]
         ones = np.ones(len(rows), np.float32)
         batch = {
             "action": executed,
@@ -293,7 +294,7 @@ class ReplayBuffer:
             "reward": total.astype(np.float32),
             "discount": discount.astype(np.float32),
             "is_human": is_human.astype(np.float32),
-            "imitate": (is_human & ~columns["release_tail"]).astype(np.float32),
+            "imitate": imitate.astype(np.float32),
             "critic_weight": ones,
             "actor_weight": ones.copy(),
         }

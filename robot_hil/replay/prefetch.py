@@ -39,11 +39,14 @@ class Prefetcher:
         self._lent: Batch | None = None
         self._thread: threading.Thread | None = None
         self._running = False
+        self._stopped = False
 
     def start(self) -> None:
         """Begin; legal twice. A stopped prefetcher does not start again."""
         if self._running:
             return
+        if self._stopped:
+            raise StorageError("the prefetcher was stopped; make a new one.")
         for _ in range(self._depth + 1 if self._threaded else 1):
             self._spare.put(self._empty())
         self._running = True
@@ -72,6 +75,7 @@ class Prefetcher:
     def stop(self) -> None:
         """End the thread, after the batch it is making; a waiting `get` raises. Legal twice and before `start`."""
         self._running = False
+        self._stopped = True
         self._spare.put(None)
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join()
