@@ -1,6 +1,5 @@
 """What a scripted expert is: pure functions of the true state of the world, one per task."""
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
@@ -84,9 +83,4 @@ def wrap(angle: float, period: float) -> float:
 
 def floats(value: Any) -> list[float]:
     """Return a small vector as Python floats: far quicker than numpy for three numbers."""
-    return [float(v) for v in value]
-
-
-def distance(a: Sequence[float], b: Sequence[float]) -> float:
-    """Return the Euclidean distance."""
-    return math.dist(a, b)
+    return value.tolist() if isinstance(value, np.ndarray) else [float(v) for v in value]

@@ -11,7 +11,7 @@ from robot_hil.clock import Clock
 from robot_hil.data.specs import Array
 from robot_hil.data.teleop import SampleStatus, TeleopEvent, TeleopSample
 from robot_hil.errors import ConfigError
-from robot_hil.teleop.simulated.expert import Expert, World, floats
+from robot_hil.teleop.simulated.expert import Expert, World, floats, to_action
 from robot_hil.teleop.simulated.gates import Gate, Situation
 from robot_hil.teleop.simulated.profile import Profile
 
@@ -82,9 +82,8 @@ class SimulatedPerson:
         self._held = self._paused = self._blunder_left = 0
         self._episode_takeovers = 0
         self._cost_at_takeover = math.inf
-        self._command = np.zeros(self._expert.action_dim)
-        self._drift = np.zeros(self._expert.action_dim)
-        self._misjudged = np.zeros(3)
+        self._command, self._drift, self._blunder = ([0.0] * self._expert.action_dim for _ in range(3))
+        self._misjudged = [0.0, 0.0, 0.0]
         self._lost_reported = False
 
     def observe_proposal(self, action: Array) -> None:
@@ -167,8 +166,7 @@ class SimulatedPerson:
         self._episode_takeovers += 1
         self._takeovers += not self._gate.always
         self._cost_at_takeover = now.cost
-        self._command[:] = 0.0
-        self._drift[:] = 0.0
+        self._command, self._drift = ([0.0] * self._expert.action_dim for _ in range(2))
         self._misjudged = self._misjudgement()
 
     def _lets_go(self, now: Situation) -> bool:
@@ -185,33 +183,35 @@ class SimulatedPerson:
         self._held += 1
         self._worked += 1
         seen = self._perceive(world)
-        wanted = self._expert.action(seen, p.speed)
-        if self._paused < p.dwell_steps and self._expert.pauses(seen):
-            self._paused += 1
-            wanted = np.zeros_like(wanted)
-        elif not self._expert.pauses(seen):
+        wanted: list[float] = self._expert.action(seen, p.speed).tolist()
+        if not self._expert.pauses(seen):
             self._paused = 0
+        elif self._paused < p.dwell_steps:
+            self._paused += 1
+            wanted = [0.0] * len(wanted)
         wanted = self._maybe_blunder(wanted)
-        change = wanted - self._command
-        limit = np.maximum(p.slew, (1.0 - p.smoothing) * np.abs(change))
-        self._command += np.clip(change, -limit, limit)
         # Signal-dependent: an axis that moves little is held steadily, with some cross-talk from the others.
-        effort = np.minimum(1.0, np.abs(wanted) / p.speed)
-        share = 0.08 + 0.12 * effort[:3].max() + 0.8 * effort
-        noise = p.noise * (1.0 + p.fatigue_noise * self.tiredness) * share
-        self._drift += 0.5 * (_AR_GAIN * noise * self._hand.standard_normal(len(wanted)) - self._drift)
-        return np.clip(self._command + self._drift, -1.0, 1.0).astype(np.float32)
+        effort = [min(1.0, abs(w) / p.speed) for w in wanted]
+        still = 0.08 + 0.12 * max(effort[:3])
+        noise = _AR_GAIN * p.noise * (1.0 + p.fatigue_noise * self.tiredness)
+        draws: list[float] = self._hand.standard_normal(len(wanted)).tolist()
+        for i, draw in enumerate(draws):
+            change = wanted[i] - self._command[i]
+            limit = max(p.slew, (1.0 - p.smoothing) * abs(change))
+            self._command[i] += max(-limit, min(limit, change))
+            self._drift[i] += 0.5 * (noise * (still + 0.8 * effort[i]) * draw - self._drift[i])
+        return to_action([c + d for c, d in zip(self._command, self._drift, strict=True)])
 
-    def _maybe_blunder(self, wanted: Array) -> Array:
+    def _maybe_blunder(self, wanted: list[float]) -> list[float]:
         p = self._profile
         if self._blunder_left == 0 and self._hand.random() < p.blunder_rate:
             self._blunder_left = p.blunder_steps
             direction = self._hand.standard_normal(len(wanted))
-            self._blunder = p.speed * direction / np.linalg.norm(direction)
+            self._blunder = (p.speed / np.linalg.norm(direction) * direction).tolist()
         if self._blunder_left == 0:
             return wanted
         self._blunder_left -= 1
-        return np.asarray(self._blunder)
+        return self._blunder
 
     def _perceive(self, world: World) -> World:
         if not self._lapsed:
@@ -219,9 +219,9 @@ class SimulatedPerson:
         key = self._expert.goal_key
         return {**world, key: [a + b for a, b in zip(floats(world[key]), self._misjudged, strict=True)]}
 
-    def _misjudgement(self) -> Array:
+    def _misjudgement(self) -> list[float]:
         if not self._lapsed:
-            return np.zeros(3)
+            return [0.0, 0.0, 0.0]
         angle = self._hand.uniform(0.0, 2.0 * math.pi)
         size = self._expert.tolerance * self._hand.uniform(1.5, 2.5)
-        return np.array([size * math.cos(angle), size * math.sin(angle), 0.0])
+        return [size * math.cos(angle), size * math.sin(angle), 0.0]
