@@ -60,7 +60,7 @@ class ReplayBuffer:
         self._transform = transform
         self._frames = FrameStore(observation, capacity)
         self._columns = make_columns(capacity, action_dim)
-        self._previous = np.full(capacity, -1, np.int64)
+        self._previous = np.full(capacity, -1, np.int32)
         self._serial = np.full(capacity, -1, np.int64)
         self._weight: Array | None = None
         self._pools = {name: RowSet(capacity) for name in POOLS}
@@ -90,15 +90,16 @@ class ReplayBuffer:
     def bytes_per_slot(self) -> int:
         """Memory of one observation with its facts."""
         columns = [*self._columns.values(), self._previous, self._serial]
-        pools = len(POOLS) * 2 * 8  # row and place
-        return self._frames.slot_bytes + sum(c.nbytes // self._capacity for c in columns) + pools
+        pools = len(POOLS) * 2 * 4  # row and place, int32 each
+        age = 8 + 32  # an entry of a deque and the integer it refers to
+        return self._frames.slot_bytes + sum(c.nbytes // self._capacity for c in columns) + pools + age
 
     def columns(self, rows: Array) -> Columns:
         """Return a lazy view of the facts of `rows`."""
         return ColumnView(self._columns, rows)
 
     def rows(self, pool: str) -> Array:
-        """Return a copy of the rows in `pool` that can be sampled, int64 (n,)."""
+        """Return a copy of the rows in `pool` that can be sampled, int32 (n,)."""
         with self._lock:
             return self._pools[pool].rows.copy()
 

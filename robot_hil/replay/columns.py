@@ -16,9 +16,9 @@ NO_ONSET = np.iinfo(np.int16).max
 _FLAGS = ("terminated", "truncated", "success", "onset", "offset", "release_tail", "is_human")
 _NUMBERS = {
     "segment": "uint8",
-    "episode_id": "int64",
+    "episode_id": "int32",
     "step_index": "int32",
-    "intervention_id": "int32",
+    "intervention_id": "int16",
     "policy_version": "int32",
 }
 _ACTIONS = ("action_executed", "action_policy", "action_human")
@@ -31,7 +31,7 @@ def make_columns(capacity: int, action_dim: int) -> dict[str, Array]:
     """Return the empty columns of `capacity` rows.
 
     Besides the facts of a step there are four that the buffer derives: `next_slot` and `next_row` (where
-    the successor's observation lies, and the successor itself, int64, -1 where there is none), `handover`
+    the successor's observation lies, and the successor itself, -1 where there is none), `handover`
     (authority passes between policy and person from this row to the next) and `steps_to_onset` (1 for the row just
     before an intervention, `NO_ONSET` far from any).
     """
@@ -40,8 +40,8 @@ def make_columns(capacity: int, action_dim: int) -> dict[str, Array]:
     columns |= {name: np.zeros((capacity, action_dim), np.float32) for name in _ACTIONS}
     columns |= {f"reward/{source}": np.zeros(capacity, np.float32) for source in REWARD_SOURCES}
     columns["authority"] = np.zeros((capacity, action_dim), np.uint8)
-    columns["next_slot"] = np.full(capacity, -1, np.int64)
-    columns["next_row"] = np.full(capacity, -1, np.int64)
+    columns["next_slot"] = np.full(capacity, -1, np.int32)
+    columns["next_row"] = np.full(capacity, -1, np.int32)
     columns["steps_to_onset"] = np.full(capacity, NO_ONSET, np.int16)
     return columns
 

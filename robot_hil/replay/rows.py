@@ -13,8 +13,8 @@ class RowSet:
     """
 
     def __init__(self, capacity: int) -> None:
-        self._rows = np.zeros(capacity, np.int64)
-        self._place = np.full(capacity, -1, np.int64)
+        self._rows = np.zeros(capacity, np.int32)
+        self._place = np.full(capacity, -1, np.int32)
         self._size = 0
         self._cumulative: Array | None = None
 
@@ -26,7 +26,7 @@ class RowSet:
 
     @property
     def rows(self) -> Array:
-        """The rows, int64 (size,); a view that the next change invalidates."""
+        """The rows, int32 (size,); a view that the next change invalidates."""
         return self._rows[: self._size]
 
     def add(self, row: int) -> None:
@@ -50,7 +50,7 @@ class RowSet:
 
     def draw(self, rng: np.random.Generator, count: int) -> Array:
         """Draw `count` rows uniformly with replacement, int64 (count,). The set must not be empty."""
-        return self._rows[rng.integers(0, self._size, count)]
+        return self._rows[rng.integers(0, self._size, count)].astype(np.int64)
 
     def draw_weighted(self, rng: np.random.Generator, count: int, weight: Array) -> Array:
         """Draw rows in proportion to `weight` (>= 0, one per row of the buffer); uniformly when all are 0.
@@ -65,8 +65,7 @@ class RowSet:
         # `side="right"` skips rows of weight 0; the product can round up to the total itself, hence the clip.
         places = np.searchsorted(self._cumulative, rng.random(count) * total, side="right")
         last = int(np.searchsorted(self._cumulative, total))
-        rows: Array = self._rows[np.minimum(places, last)]
-        return rows
+        return self._rows[np.minimum(places, last)].astype(np.int64)
 
     def forget_weights(self) -> None:
         """Sum the weights afresh at the next weighted draw."""
