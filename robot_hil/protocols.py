@@ -7,7 +7,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 
 from robot_hil.data.robot import ArmState, Target
-from robot_hil.data.specs import Array, EnvSpec, Observation
+from robot_hil.data.specs import Array, ArraySpec, EnvSpec, Observation
 from robot_hil.data.teleop import TeleopEvent, TeleopSample
 
 Params = Mapping[str, Array]
@@ -119,22 +119,50 @@ class EpisodeAware(Protocol):
 
 
 class Agent(Protocol):
-    """A learning algorithm. `State` is opaque, owned by the backend and may be changed in place by `update`."""
+    """A learning algorithm. `State` is opaque, owned by the backend and may be changed in place by `update`.
+
+    The agent object itself holds configuration and shapes only. `bind` comes first, in the actor as in the learner.
+    """
+
+    def bind(self, spec: EnvSpec) -> None:
+        """Fix shapes from the environment's specification; raises `SpecError` for observations it cannot take."""
+        ...
+
+    def stored(self, spec: EnvSpec) -> Mapping[str, ArraySpec]:
+        """Return the observation arrays as the replay keeps them, e.g. with smaller images."""
+        ...
+
+    def prepare(self, obs: Observation) -> Observation:
+        """Turn one raw observation into what `stored` describes; done once per step, when it enters the replay."""
+        ...
 
     def init(self, spec: EnvSpec, seed: int) -> Any:
-        """Make a fresh learner state; equal arguments give equal states."""
+        """Bind and make a fresh learner state; equal arguments give equal states."""
+        ...
+
+    def pretrain(self, state: Any, batch: Mapping[str, Array]) -> tuple[Any, dict[str, float]]:
+        """Imitate the rows marked by `imitate` for one update: the warm start on demonstrations."""
         ...
 
     def update(self, state: Any, batch: Mapping[str, Array]) -> tuple[Any, dict[str, float]]:
-        """Do one training round on `batch`; return the new state and scalar metrics."""
+        """Do one training round on `batch` (see `robot_hil.replay.sampling.Batch`); return state and scalar metrics."""
+        ...
+
+    @property
+    def updates_per_round(self) -> int:
+        """Critic updates in one `update`; its batch holds that many minibatches one after the other."""
         ...
 
     def actor_params(self, state: Any) -> dict[str, Array]:
         """Return only what acting needs, as a copy: this is what is broadcast."""
         ...
 
-    def act(self, params: Any, obs: Observation, deterministic: bool, rng: np.random.Generator) -> Array:
-        """Return float32 (A,) in [-1, 1] for one observation."""
+    def load_actor(self, params: Params) -> Any:
+        """Turn broadcast parameters into what `act` takes."""
+        ...
+
+    def act(self, actor: Any, obs: Observation, deterministic: bool, rng: np.random.Generator) -> Array:
+        """Return float32 (A,) in [-1, 1] for one raw observation; `actor` comes from `load_actor`."""
         ...
 
     def export(self, state: Any) -> dict[str, Array]:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 import numpy as np
 
 from robot_hil.clock import Clock
+from robot_hil.data.specs import Array
 from robot_hil.errors import ConfigError
 
 _log = logging.getLogger(__name__)
@@ -38,18 +39,19 @@ class Pacer:
 
     def wait(self) -> None:
         """Sleep until this period's deadline and begin the next period."""
-        if self._clock.now() > self._deadline:
-            self.misses += 1
-        else:
+        missed = self._clock.now() > self._deadline
+        self.misses += missed
+        if not missed:
             self._clock.sleep_until(self._deadline)
         now = self._clock.now()
         lateness = max(0.0, now - self._deadline)
         self._ring[self.periods % len(self._ring)] = lateness
         self.periods += 1
-        # Late by less than a period: keep the schedule. Later: the missed periods are gone, start again from now.
-        self._deadline = (self._deadline if lateness < self._period else now) + self._period
+        # Waking a little late must not make the schedule drift; lost time is gone, so start again from now.
+        lost = missed or lateness >= self._period
+        self._deadline = (now if lost else self._deadline) + self._period
 
-    def lateness(self, since_start: bool = True) -> "np.typing.NDArray[np.float64]":
+    def lateness(self, since_start: bool = True) -> Array:
         """Return how late [s] each period ended since `start` (or ever), as far back as the ring reaches."""
         size = len(self._ring)
         first = max(self._first if since_start else 0, self.periods - size)
@@ -65,14 +67,13 @@ class Pacer:
 def punctual(enabled: bool = True) -> Iterator[None]:
     """Keep the garbage collector, and where permitted other processes, from delaying this thread.
 
-    The collector is off inside (what exists is frozen out of it) and runs once at the end; so use it around one episode.
+    The collector runs once before and is off inside, so use it around one episode.
     The real-time scheduler needs a privilege; without it the loop runs with ordinary priority.
     """
     if not enabled:
         yield
         return
     gc.collect()
-    gc.freeze()
     gc.disable()
     policy, param = os.sched_getscheduler(0), os.sched_getparam(0)
     try:
@@ -84,4 +85,3 @@ def punctual(enabled: bool = True) -> Iterator[None]:
     finally:
         os.sched_setscheduler(0, policy, param)
         gc.enable()
-        gc.unfreeze()

@@ -10,7 +10,7 @@ from robot_hil.protocols import Agent
 
 
 class AgentPolicy:
-    """Implements `Policy` and `EpisodeAware`. `set_params` may be called from any thread; it takes effect at the next `act`."""
+    """Implements `Policy` and `EpisodeAware`. `set_params` may be called from any thread."""
 
     def __init__(self, agent: Agent, seed: int = 0) -> None:
         self._agent = agent

@@ -177,9 +177,12 @@ class SafetyGate:
         """Latch STOP: nothing moves until a person calls `recover`."""
         self._latch(GateState.STOP, reason, None)
 
-    def check(self, now: float) -> GateState:
-        """Hold when a moving arm got no command for longer than `max_command_age`; call it at least that often."""
-        silence = now - self._last_t
+    def check(self, now: float | None = None) -> GateState:
+        """Hold when a moving arm got no command for longer than `max_command_age`; call it at least that often.
+
+        `now` is on the gate's clock [s]; None reads it.
+        """
+        silence = (self._clock.now() if now is None else now) - self._last_t
         if self._state is GateState.RUN and self._limiter.moving and silence > self.limits.max_command_age:
             self.hold(f"no command for {silence:.3f} s while moving, allowed are {self.limits.max_command_age} s")
         return self._state

@@ -1,0 +1,257 @@
+"""The control loop: observe, ask policy and person, decide, act, record. It waits for nobody but its own deadline."""
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Protocol, SupportsFloat
+
+import numpy as np
+
+from robot_hil.actor.arbiter import Arbiter, ArbiterState, Decision
+from robot_hil.actor.episode import EpisodeResult, Tally, human_action, recorded_proposal, segment_of
+from robot_hil.actor.pacing import Pacer, punctual
+from robot_hil.actor.safety import SafetyGate
+from robot_hil.actor.seeding import Role, Stream, episode_seed
+from robot_hil.clock import Clock, MonotonicClock, VirtualClock
+from robot_hil.data.specs import Array, EnvSpec, Observation
+from robot_hil.data.step import Step
+from robot_hil.data.teleop import EventKind, SampleStatus, TeleopEvent, TeleopSample
+from robot_hil.errors import ConfigError, SafetyError
+from robot_hil.protocols import EpisodeAware, Policy, TeleopDevice
+
+_log = logging.getLogger(__name__)
+
+
+class Env(Protocol):
+    """The part of a Gymnasium environment that the loop uses; observations are dictionaries of fresh arrays."""
+
+    def reset(self, *, seed: int | None = None) -> tuple[Observation, dict[str, Any]]: ...
+
+    def step(self, action: Array, /) -> tuple[Observation, SupportsFloat, bool, bool, dict[str, Any]]: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoopConfig:
+    """What stays the same for all episodes of an actor."""
+
+    control_hz: float
+    """Steps per second; in simulation the speed of the virtual clock."""
+    run_seed: int = 0
+    realtime: bool = False
+    """Keep the period on the machine's clock; else run as fast as possible in virtual time."""
+    actor_id: str = "actor"
+    epoch: int = 0
+    task: str = ""
+    """Instruction in words, stored with each step."""
+    hold_timeout_s: float = 600.0
+    """A hold before a reset that nobody resumes ends the run with an error after this time on the loop's clock [s]."""
+
+
+class ControlLoop:
+    """Runs episodes and gives every `Step` to `sink`, in order, exactly once.
+
+    A step is emitted one period late: only then is it known whether it was the last of an intervention (`offset`),
+    or of the episode, when the next period fails. Whatever ends an episode - the task, time, a person,
+    `request_stop`, an exception - its last step is emitted as such, with `final_obs`.
+
+    `sink` must never block and is called in the loop's thread. `throttle` lets a *simulated* actor wait for the
+    learner: it is asked between steps, may itself do work, and says True while the actor should wait. `gate` is the
+    safety gate inside `env`, when there is one: the loop tells it of an e-stop and asks its watchdog. In virtual
+    time the devices must stamp their samples on `clock`.
+    """
+
+    def __init__(
+        self,
+        env: Env,
+        policy: Policy | None,
+        arbiter: Arbiter,
+        sink: Callable[[Step], None],
+        config: LoopConfig,
+        *,
+        teleop: TeleopDevice | None = None,
+        clock: Clock | None = None,
+        gate: SafetyGate | None = None,
+        throttle: Callable[[], bool] | None = None,
+        spec: EnvSpec | None = None,
+    ) -> None:
+        if not 0 < config.control_hz < np.inf:
+            raise ConfigError(f"control_hz is {config.control_hz}; give a number of steps per second above 0.")
+        if config.realtime and throttle is not None:
+            raise ConfigError("a real-time actor never waits for the learner: give no throttle, or realtime=False.")
+        self.config = config
+        self.clock: Clock = clock or (MonotonicClock() if config.realtime else VirtualClock())
+        self.pacer = Pacer(self.clock, 1.0 / config.control_hz)
+        self.last_decision: Decision | None = None
+        """The newest decision, for displays."""
+        self._env, self._policy, self._arbiter, self._sink = env, policy, arbiter, sink
+        self._teleop, self._gate, self._throttle, self._spec = teleop, gate, throttle, spec
+        self._stop = False
+
+    def request_stop(self) -> None:
+        """End the episode as truncated after the current step; callable from signal handlers and other threads."""
+        self._stop = True
+
+    @property
+    def stop_requested(self) -> bool:
+        """True once `request_stop` was called; the episode that was running is complete in the sink."""
+        return self._stop
+
+    def run_episode(self, stream: Stream, episode_id: int) -> EpisodeResult:
+        """Run one episode from reset to its last step.
+
+        TRAIN: the policy explores, the person may take over. DEMO: the person alone drives. EVAL: the policy acts
+        deterministically; a device serves for e-stop, pause and verdicts only. Raises what `env` or `policy` raised,
+        and `SafetyError` on an e-stop, after closing the episode: nothing is cleared or retried here.
+        """
+        if stream is not Stream.DEMO and self._policy is None:
+            raise ConfigError(f"{stream.name} episodes need a policy; only DEMO episodes run without.")
+        if stream is Stream.DEMO and self._teleop is None:
+            raise ConfigError("DEMO episodes need a teleoperation device.")
+        self._wait_while_held()
+        for role, who in ((Role.POLICY, self._policy), (Role.PERSON, self._teleop)):
+            if isinstance(who, EpisodeAware):
+                who.begin_episode(episode_seed(self.config.run_seed, stream, episode_id, role))
+        obs, _ = self._env.reset(seed=episode_seed(self.config.run_seed, stream, episode_id))
+        if self._spec is not None:
+            self._spec.validate_observation(obs)
+        self._arbiter.begin_episode()
+        tally, misses = Tally(), self.pacer.misses
+        with punctual(self.config.realtime):
+            self.pacer.start()
+            start = self.clock.now()
+            last = self._run_steps(stream, episode_id, obs, tally)
+            duration = self.clock.now() - start
+        return EpisodeResult(
+            episode_id=episode_id,
+            stream=stream,
+            steps=tally.steps,
+            success=tally.success,
+            episode_return=tally.episode_return,
+            human_steps=tally.human_steps,
+            interventions=tally.interventions,
+            policy_version_first=tally.version_first,
+            policy_version_last=tally.version_last,
+            duration_s=duration,
+            deadline_misses=self.pacer.misses - misses,
+            lateness_p99_s=self.pacer.lateness_percentile(99),
+            truncated=last.truncated,
+        )
+
+    # -- one episode -----------------------------------------------------------------------------------------------
+
+    def _run_steps(self, stream: Stream, episode_id: int, obs: Observation, tally: Tally) -> Step:
+        """Step until the episode ends; emit all of it whatever happens. Returns the last step."""
+        try:
+            while True:
+                step, obs = self._run_step(stream, episode_id, obs, tally)
+                self.pacer.wait()
+                if step.is_last:
+                    return step
+                if self._throttle is not None:
+                    while self._throttle() and not self._stop:
+                        time.sleep(0.0005)
+        except BaseException as error:
+            _log.error("episode %d cut after step %d: %r", episode_id, tally.steps - 1, error)
+            if tally.pending is not None and not tally.pending.is_last:
+                tally.pending = replace(tally.pending, truncated=True, final_obs=obs)
+            raise
+        finally:
+            self._emit_pending(tally, closes=True)
+
+    def _run_step(self, stream: Stream, episode_id: int, obs: Observation, tally: Tally) -> tuple[Step, Observation]:
+        """Run one period up to its deadline; the step becomes pending. Returns it and the observation after it."""
+        t_obs = self.clock.now()
+        proposal, version = None, -1
+        if stream is not Stream.DEMO and self._policy is not None:
+            proposal = self._policy.act(obs, deterministic=stream is Stream.EVAL)
+            version = self._policy.version
+        sample, events = self._ask_person(stream)
+        decision = self._decide(proposal, sample, events)
+        t_cmd = self.clock.now()
+        next_obs, reward, terminated, truncated, info = self._env.step(decision.action)
+        self._emit_pending(tally, closes=decision.closes_previous)
+        rewards = {"env": float(reward)}
+        success = bool(info.get("success", terminated and rewards["env"] > 0))
+        verdict = next((e.kind for e in events if e.kind in (EventKind.SUCCESS, EventKind.FAIL)), None)
+        if verdict is not None:
+            rewards["human"] = 1.0 if verdict is EventKind.SUCCESS else 0.0
+            terminated = True
+        cut = self._stop or any(e.kind is EventKind.RESET for e in events)
+        truncated = bool(truncated) or (cut and not terminated)
+        human = human_action(sample, len(decision.action))
+        step = Step(
+            obs=obs,
+            action_policy=recorded_proposal(proposal, len(decision.action)),
+            action_human=human,
+            action_executed=decision.action,
+            authority=decision.authority,
+            reward=rewards,
+            terminated=bool(terminated),
+            truncated=truncated,
+            success=success,
+            episode_id=episode_id,
+            step_index=tally.steps,
+            segment=segment_of(stream, decision),
+            intervention_id=-1 if stream is Stream.DEMO else decision.intervention_id,
+            onset=decision.onset and stream is not Stream.DEMO,
+            release_tail=decision.release_tail,
+            final_obs=next_obs if terminated or truncated else None,
+            actor_id=self.config.actor_id,
+            epoch=self.config.epoch,
+            policy_version=version,
+            operator=sample.operator,
+            device=sample.device,
+            task=self.config.task,
+            t_obs=t_obs,
+            t_cmd=t_cmd,
+            t_human=float("nan") if np.isnan(human).all() else sample.t,
+        )
+        tally.count(step, verdict)
+        return step, next_obs
+
+    def _decide(self, proposal: Array | None, sample: TeleopSample, events: list[TeleopEvent]) -> Decision:
+        """Ask the arbiter and the gate's watchdog; an e-stop stops everything before anything is sent."""
+        decision = self._arbiter.update(self.clock.now(), proposal, sample, events)
+        if self.last_decision is None or decision.state is not self.last_decision.state:
+            _log.info("arbiter: %s %s", decision.state.name, decision.reason)
+        self.last_decision = decision
+        if decision.state is ArbiterState.ESTOP:
+            self._emergency_stop(decision.reason)
+        if self._gate is not None:
+            self._gate.check()
+        return decision
+
+    def _emit_pending(self, tally: Tally, closes: bool) -> None:
+        """Give the step before to the sink; `closes` says that it was the last of its intervention, if it had one."""
+        step, tally.pending = tally.pending, None
+        if step is not None:
+            self._sink(replace(step, offset=True) if closes and step.intervention_id >= 0 else step)
+
+    # -- the person ------------------------------------------------------------------------------------------------
+
+    def _ask_person(self, stream: Stream) -> tuple[TeleopSample, list[TeleopEvent]]:
+        """Return the newest sample and all edges; in evaluation the sample never asks for control."""
+        if self._teleop is None:
+            return TeleopSample(status=SampleStatus.DISCONNECTED, t=self.clock.now()), []
+        sample = self._teleop.latest()
+        if stream is Stream.EVAL:
+            sample = replace(sample, engaged=False, action=None)
+        return sample, self._teleop.drain_events()
+
+    def _wait_while_held(self) -> None:
+        """Let no reset move a held arm: wait until a person resumes. An e-stop or `hold_timeout_s` is an error."""
+        give_up = self.clock.now() + self.config.hold_timeout_s
+        while self._arbiter.state in (ArbiterState.HOLD, ArbiterState.ESTOP) and not self._stop:
+            sample, events = self._ask_person(Stream.TRAIN)
+            decision = self.last_decision = self._arbiter.update(self.clock.now(), None, sample, events)
+            if decision.state is ArbiterState.ESTOP:
+                self._emergency_stop(decision.reason)
+            if self.clock.now() >= give_up:
+                raise SafetyError(f"nobody resumed within {self.config.hold_timeout_s} s: {decision.reason}")
+            self.clock.sleep_until(self.clock.now() + 1.0 / self.config.control_hz)
+
+    def _emergency_stop(self, reason: str) -> None:
+        if self._gate is not None:
+            self._gate.emergency_stop(reason)
+        raise SafetyError(f"{reason}; make the cell safe, then clear it with a reason and resume.")
