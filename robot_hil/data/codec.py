@@ -9,7 +9,7 @@ import struct
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 import numpy as np
@@ -160,10 +160,8 @@ def decode(blob: bytes | memoryview) -> Step:
     fields, obs, final = groups
     if (fields["authority"] > max(Authority)).any():
         raise SpecError(f"authority is {fields['authority']}; allowed are 0 to {int(max(Authority))}.")
-    scalars = {name: getattr(header, name) for name in _SCALARS}
-    return Step(
-        **scalars, **fields, obs=obs, final_obs=final if header.has_final else None, segment=Segment(header.segment)
-    )
+    values: dict[str, Any] = {name: getattr(header, name) for name in _SCALARS} | fields
+    return Step(**values, obs=obs, final_obs=final if header.has_final else None, segment=Segment(header.segment))
 
 
 def peek(blob: bytes | memoryview) -> StepKey:

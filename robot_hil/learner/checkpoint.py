@@ -61,7 +61,7 @@ def save(
         files = {f"{group}.safetensors": _encode(group, params) for group, params in arrays.items()}
         manifest = _manifest(files, state)
     except (TypeError, ValueError, safetensors.SafetensorError) as error:
-        raise StorageError(f"checkpoint cannot be encoded: {error}. Give arrays of numbers and plain values.") from error
+        raise StorageError(f"checkpoint cannot be encoded: {error}. Give numeric arrays, plain values.") from error
     try:
         os.makedirs(root, exist_ok=True)
         _remove_temporary(root)

@@ -9,6 +9,7 @@ import struct
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -200,8 +201,7 @@ class StepLog:
         """
         position: int | None = start
         while position is not None:
-            first = _U64.pack(position)
-            rows = self._read(lambda txn, first=first: self._scan(txn, self._steps, first))
+            rows = self._read(partial(self._scan, first=_U64.pack(position)))
             for number, blob in rows:
                 arrival = _U64.unpack(number)[0]
                 yield arrival, self._checked(blob, f"record {arrival}")
@@ -216,7 +216,7 @@ class StepLog:
         prefix = _prefix(actor_id, epoch)
 
         def read(txn: Any) -> list[bytes]:
-            found = []
+            found: list[bytes] = []
             for name, arrival in self._names(txn, prefix, seq):
                 if limit is not None and len(found) >= limit:
                     break
@@ -318,8 +318,9 @@ class StepLog:
             yield bytes(name), bytes(arrival)
             found = cursor.next()
 
-    def _scan(self, txn: Any, db: Any, first: bytes) -> list[tuple[bytes, bytes]]:
-        cursor = txn.cursor(db=db)
+    def _scan(self, txn: Any, first: bytes) -> list[tuple[bytes, bytes]]:
+        """Return the next records by arrival, a bounded number, so that no transaction stays open between them."""
+        cursor = txn.cursor(db=self._steps)
         rows: list[tuple[bytes, bytes]] = []
         found = cursor.set_range(first)
         while found and len(rows) < _CHUNK:

@@ -276,9 +276,7 @@ class IngestServer:
         total = sum(len(steps) for *_, steps in pending)
         self._count(steps=new, duplicates=total - new, lost=lost)
         with self._changed:
-            self._progress = msgspec.structs.replace(
-                self._progress, steps_ingested=self._progress.steps_ingested + new
-            )
+            self._progress = msgspec.structs.replace(self._progress, steps_ingested=self._progress.steps_ingested + new)
             self._backlog.extend(fresh)
             self._changed.notify_all()
 

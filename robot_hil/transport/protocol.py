@@ -111,7 +111,7 @@ def identity(spec: EnvSpec, task: str) -> dict[str, Any]:
 
 
 def check_step(spec: EnvSpec, step: Step) -> None:
-    """Raise `SpecError` unless names, shapes and dtypes of `step` are those of `spec`. Values are facts: any will do."""
+    """Raise `SpecError` unless names, shapes and dtypes of `step` are those of `spec`. Values are not judged."""
     _check_arrays(spec, step.obs, "obs")
     if step.final_obs is not None:
         _check_arrays(spec, step.final_obs, "final_obs")

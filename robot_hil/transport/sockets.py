@@ -39,7 +39,7 @@ class _OnlyClient:
     def __init__(self, keys: Keys) -> None:
         self._public = keys.client_public
 
-    def callback(self, domain: str, key: bytes) -> bool:
+    def callback(self, _domain: str, key: bytes) -> bool:
         """Answer the authenticator; `key` is the peer's public key as Z85 text."""
         return key == self._public
 
@@ -67,7 +67,7 @@ class ServerSocket:
         except zmq.ZMQError as error:
             self.close()
             raise TransportError(_bind_message(endpoint, error)) from error
-        self.endpoint = self.socket.getsockopt(zmq.LAST_ENDPOINT).rstrip(b"\0").decode()
+        self.endpoint = self.socket.getsockopt_string(zmq.LAST_ENDPOINT)
 
     def close(self) -> None:
         """Release port and threads; legal twice."""

@@ -197,7 +197,7 @@ class Uplink:
         return self._unacked() == 0
 
     def wait_welcome(self, timeout: float) -> None:
-        """Return once the learner has welcomed this actor; raises `TransportError` on refusal or after `timeout` [s]."""
+        """Return once the learner welcomed this actor; raises `TransportError` on refusal or after `timeout` [s]."""
         self._wait(lambda: self._connected, timeout)
         if self.error is not None:
             raise self.error
@@ -360,7 +360,7 @@ class Uplink:
 
     def _blobs(self, epoch: int, seq: int, limit: int) -> list[bytes]:
         if epoch == self._epoch and seq in self._recent:
-            blobs = []
+            blobs: list[bytes] = []
             while len(blobs) < limit and seq in self._recent:
                 blobs.append(self._recent[seq])
                 seq += 1
@@ -406,12 +406,12 @@ class Uplink:
             for epoch, mark in marks.items():
                 if epoch not in self._end:
                     continue
-                mark = min(mark, self._end[epoch])
-                for seq in range(self._acked[epoch], mark):
+                done = max(self._acked[epoch], min(mark, self._end[epoch]))
+                for seq in range(self._acked[epoch], done):
                     self._acks += 1
                     if epoch == self._epoch:
                         self._recent.pop(seq, None)
-                self._acked[epoch] = max(self._acked[epoch], mark)
+                self._acked[epoch] = done
                 self._next[epoch] = self._acked[epoch] if rewind else max(self._next[epoch], self._acked[epoch])
             self._progress = progress
             self._changed.notify_all()

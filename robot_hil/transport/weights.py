@@ -60,7 +60,8 @@ class _Header(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class _Request(msgspec.Struct, forbid_unknown_fields=True):
-    have: Annotated[int, msgspec.Meta(ge=-1, le=2**53)]
+    have: Annotated[str, msgspec.Meta(max_length=64)]
+    """sha256 of what the subscriber has; empty for nothing."""
 
 
 def encode_params(params: Mapping[str, Array]) -> bytes:
@@ -93,7 +94,8 @@ class WeightPublisher:
         self._lock = threading.Lock()
         self._offered: tuple[int, int, Mapping[str, Array], float] | None = None
         self._current: tuple[_Header, bytes, float] | None = None
-        self._waiting: dict[bytes, int] = {}
+        self._waiting: dict[bytes, str] = {}
+        self._version = -1
         self._sent = self._refused = 0
         self._error: RobotHilError | None = None
         self._stopping = False
@@ -143,9 +145,9 @@ class WeightPublisher:
         with self._lock:
             if self._error is not None:
                 raise self._error
-            last = self._offered[0] if self._offered else self._current[0].version if self._current else -1
-            if version <= last:
-                raise TransportError(f"policy version {version} follows {last}; versions must rise.")
+            if version <= self._version:
+                raise TransportError(f"policy version {version} follows {self._version}; versions must rise.")
+            self._version = version
             self._offered = (version, learner_step, params, time.monotonic())
         self._waker.wake()
 
@@ -177,14 +179,12 @@ class WeightPublisher:
             offered, self._offered = self._offered, None
             if offered is None:
                 return
-            # known before it is encoded, so that the next version is compared with it
-            version, learner_step, params, published_t = offered
-            header = _Header(version=version, learner_step=learner_step, sha256="0" * 64, age=0.0)
+        version, learner_step, params, published_t = offered
         body = encode_params(params)
         if len(body) > MAX_WEIGHTS_BYTES:
             raise SpecError(f"parameters have {len(body)} bytes; allowed are {MAX_WEIGHTS_BYTES}.")
-        header.sha256 = hashlib.sha256(body).hexdigest()
-        self._current = (header, body, published_t)
+        digest = hashlib.sha256(body).hexdigest()
+        self._current = (_Header(version=version, learner_step=learner_step, sha256=digest, age=0.0), body, published_t)
 
     def _note_request(self, peer: bytes, frames: list[bytes]) -> None:
         try:
@@ -203,7 +203,7 @@ class WeightPublisher:
         header.age = time.monotonic() - published_t
         head = protocol.pack(header)
         for peer, have in list(self._waiting.items()):
-            if have == header.version:
+            if have == header.sha256:
                 continue
             del self._waiting[peer]
             try:
@@ -279,12 +279,12 @@ class WeightSubscriber:
             while not self._stopping:
                 now = time.monotonic()
                 if now - asked >= _ASK_EVERY_S:
-                    have = self._latest.version if self._latest is not None else -1
+                    have = self._latest.sha256 if self._latest is not None else ""
                     if client.send([protocol.pack(_Request(have=have))]):
                         asked, heard = now, True
                     elif not heard and now - started > _COMPLAIN_AFTER_S:
                         heard = True
-                        _log.warning("no learner offers weights at %s; is it running with the same keys?", self._endpoint)
+                        _log.warning("no weights from %s: is the learner running with the same keys?", self._endpoint)
                 poller.poll(int(_ASK_EVERY_S * 1000) if now - asked < _ASK_EVERY_S else 20)
                 self._waker.drain()
                 for frames in receive_all(client.socket, 8):
