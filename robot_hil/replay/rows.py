@@ -65,7 +65,8 @@ class RowSet:
         # `side="right"` skips rows of weight 0; the product can round up to the total itself, hence the clip.
         places = np.searchsorted(self._cumulative, rng.random(count) * total, side="right")
         last = int(np.searchsorted(self._cumulative, total))
-        return self._rows[np.minimum(places, last)].astype(np.int64)
+        rows: Array = self._rows[np.minimum(places, last)]
+        return rows.astype(np.int64)
 
     def forget_weights(self) -> None:
         """Sum the weights afresh at the next weighted draw."""
