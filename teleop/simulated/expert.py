@@ -1,5 +1,6 @@
 """What a scripted expert is: pure functions of the true state of the world, one per task."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
@@ -82,5 +83,14 @@ def wrap(angle: float, period: float) -> float:
 
 
 def floats(value: Any) -> list[float]:
-    """Return a small vector as Python floats: far quicker than numpy for three numbers."""
-    return value.tolist() if isinstance(value, np.ndarray) else [float(v) for v in value]
+    """Return a small vector as Python floats, far quicker than numpy for three numbers; refuses what is not finite."""
+    out = value.tolist() if isinstance(value, np.ndarray) else [float(v) for v in value]
+    if not math.isfinite(sum(out)):
+        raise ValueError(f"the world holds {out}; every number must be finite")
+    return out
+
+
+def number(value: Any) -> float:
+    """Return one number of the world; refuses what is not finite."""
+    (out,) = floats((value,))
+    return out

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from robot_hil.data.specs import Array
-from robot_hil.teleop.simulated.expert import World, floats, to_action, towards, wrap
+from robot_hil.teleop.simulated.expert import World, floats, number, to_action, towards, wrap
 
 
 class _Scene(NamedTuple):
@@ -122,7 +122,7 @@ class PegInsertionExpert:
         tilt = (-tool_z[1], tool_z[0])
         off = (hole[0] - tip[0], hole[1] - tip[1])
         side, height = math.hypot(*off), tip[2] - hole[2]
-        yaw = wrap(float(world["hole_yaw"]) - float(world["peg_yaw"]), math.pi / 2)
+        yaw = wrap(number(world["hole_yaw"]) - number(world["peg_yaw"]), math.pi / 2)
         inside = height < -0.0015 and side < 4.0 * self.clearance
         close = 0.5 * self.clearance + 0.05 * max(0.0, height)
         aligned = side < close and abs(yaw) < 0.015 and max(abs(tilt[0]), abs(tilt[1])) < 0.02

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from robot_hil.data.specs import Array
-from robot_hil.teleop.simulated.expert import World, clip01, floats, to_action, towards
+from robot_hil.teleop.simulated.expert import World, clip01, floats, number, to_action, towards
 
 
 class _Scene(NamedTuple):
@@ -66,7 +66,8 @@ class PickCubeExpert:
         else:
             goal, grip = self._approach(s), self.open_sign
         error = [g - t for g, t in zip(goal, s.target, strict=True)]
-        delicate = not s.held and s.side < 0.02 and s.height < self.hover
+        # Slowly down to the cube, and slowly up until it has left the table.
+        delicate = s.cube[2] < self.cube_size if s.held else s.side < 0.02 and s.height < self.hover
         return to_action((*towards(error, self.action_scale, speed * (0.6 if delicate else 1.0)), grip))
 
     def cost_to_go(self, world: World) -> float:
@@ -125,8 +126,8 @@ class PickCubeExpert:
 
     def _look(self, world: World) -> _Scene:
         tcp, cube = floats(world["tcp_pos"]), floats(world["cube_pos"])
-        width = float(world["gripper_width"])
+        width = number(world["gripper_width"])
         side, height = math.hypot(tcp[0] - cube[0], tcp[1] - cube[1]), tcp[2] - cube[2]
         around = side < 0.012 and abs(height) < 0.012
-        held = around and width < self.cube_size + 0.004
+        held = around and width < self.cube_size + 0.003
         return _Scene(tcp, floats(world["target_pos"]), cube, width, side, height, around, held)

@@ -108,8 +108,6 @@ class SimulatedPerson:
             world = self._world()
             cost = self._expert.cost_to_go(world)
             proposal, self._proposal = self._proposal, None
-            if not math.isfinite(cost):
-                raise ValueError(f"cost-to-go is {cost}")
             action = self._step(Situation(world=world, cost=cost, proposal=proposal))
         # A device never raises: whatever is wrong with the world, the loop must get LOST and hold.
         except Exception as problem:

@@ -33,10 +33,10 @@ class PointPickWorld:
         self.wanted_width = float(np.clip(self.wanted_width + 0.03 * action[3], 0.0, 0.08))
         before = self.tcp
         self.tcp = self.tcp + 0.8 * (self.target - self.tcp)
-        gap = self.tcp - self.cube
+        gap = before - self.cube
         between = math.hypot(gap[0], gap[1]) < 0.02 and abs(gap[2]) < 0.02
         self.width = max(self.wanted_width, 0.04) if between else self.wanted_width
-        if between and self.wanted_width < 0.039:
+        if between and self.wanted_width <= 0.04:
             self.cube = self.cube + self.tcp - before
         else:
             self.cube[2] = max(0.02, self.cube[2] - 0.05)
@@ -55,8 +55,9 @@ class PointPegWorld:
         self.yaw = 0.0
 
     def __call__(self) -> dict[str, Any]:
+        grip = np.array([0.0, 0.0, 0.04])
         return {
-            "tcp_pos": self.tip + [0, 0, 0.04], "target_pos": self.target + [0, 0, 0.04],
+            "tcp_pos": self.tip + grip, "target_pos": self.target + grip,
             "tcp_quat": [0.0, 1.0, 0.0, 0.0], "peg_tip_pos": self.tip.copy(), "peg_yaw": self.yaw,
             "hole_pos": self.hole.copy(), "hole_yaw": self.hole_yaw,
         }  # fmt: skip
