@@ -1,0 +1,57 @@
+"""What an environment of this project offers beyond Gymnasium, found through any number of wrappers."""
+
+from typing import Any, Protocol, runtime_checkable
+
+import gymnasium
+
+from robot_hil.data.specs import EnvSpec
+from robot_hil.errors import SpecError
+
+
+@runtime_checkable
+class HasSpec(Protocol):
+    """The part of an environment that says what it gives and takes."""
+
+    @property
+    def env_spec(self) -> EnvSpec:
+        """Names, units, shapes and limits of observation and action."""
+        ...
+
+
+def spec_of(env: gymnasium.Env[Any, Any]) -> EnvSpec:
+    """Return the specification of `env`; refuses environments that have none and says how to get one."""
+    layer = _find(env, "env_spec")
+    if layer is None:
+        raise SpecError(
+            f"{env} has no specification. Make environments of other suites with "
+            "robot_hil.envs.gym_adapter.make(id), which derives one."
+        )
+    spec: EnvSpec = layer.env_spec
+    return spec
+
+
+def control_hz_of(env: gymnasium.Env[Any, Any]) -> float:
+    """Return the policy steps per second of `env`."""
+    return spec_of(env).control_hz
+
+
+def privileged_of(env: gymnasium.Env[Any, Any]) -> dict[str, Any]:
+    """Return the ground truth a simulated person may look at.
+
+    Always: `tcp_pos` (3) and `target_pos` (3, commanded) [m, base], `tcp_quat` and `target_quat` (4, wxyz),
+    `gripper_width` [m], `t` (simulated s), `episode` (resets so far), `step`; and what the task adds. Arrays are copies.
+    """
+    layer = _find(env, "privileged")
+    if layer is None:
+        raise SpecError(f"{env} gives no ground truth: a simulated person cannot work in it. Use a real device.")
+    world: dict[str, Any] = layer.privileged()
+    return world
+
+
+def _find(env: Any, name: str) -> Any:
+    """Return the outermost layer whose class or instance has `name`, or None. Gymnasium wrappers hide attributes."""
+    while env is not None:
+        if hasattr(type(env), name) or name in getattr(env, "__dict__", {}):
+            return env
+        env = getattr(env, "env", None)
+    return None

@@ -1,0 +1,48 @@
+"""Rendered cameras: one renderer and GL context per environment and image size."""
+
+from typing import Any
+
+import numpy as np
+
+from robot_hil.data.specs import Array
+from robot_hil.envs.mujoco.world import World
+from robot_hil.protocols import Frame
+
+
+class Renderer:
+    """Draws named cameras of a world; the GL context is made at the first picture."""
+
+    def __init__(self, world: World, size: int) -> None:
+        self._world = world
+        self._size = size
+        self._gl: Any = None
+
+    def picture(self, camera: str) -> Array:
+        """Return uint8 (size, size, 3)."""
+        if self._gl is None:
+            self._gl = self._world.mj.Renderer(self._world.model, self._size, self._size)
+        self._gl.update_scene(self._world.data, camera)
+        image: Array = self._gl.render()
+        return image
+
+    def close(self) -> None:
+        """Release the GL context; legal twice."""
+        if self._gl is not None:
+            self._gl.close()
+            self._gl = None
+
+
+class MujocoCamera:
+    """A `Camera` looking at the world as it is now."""
+
+    def __init__(self, world: World, renderer: Renderer, name: str) -> None:
+        self._world, self._renderer, self._name = world, renderer, name
+
+    def connect(self) -> None:
+        """Nothing to open: the renderer opens its context at the first picture."""
+
+    def latest(self) -> Frame:
+        return Frame(image=np.ascontiguousarray(self._renderer.picture(self._name)), stamp=self._world.now())
+
+    def close(self) -> None:
+        self._renderer.close()

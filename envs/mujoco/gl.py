@@ -1,0 +1,63 @@
+"""Choose how MuJoCo renders without a display. Must run before anything imports mujoco."""
+
+import ctypes
+import os
+import sys
+
+from robot_hil.errors import DependencyError
+
+_EGL_PLATFORM_DEVICE = 0x313F
+
+
+def choose_gl() -> str:
+    """Set MUJOCO_GL to what works here, EGL before OSMesa, unless the user chose already; return the choice.
+
+    Raises `DependencyError` naming the packages to install when neither exists.
+    """
+    chosen = os.environ.get("MUJOCO_GL", "").strip().lower()
+    if chosen or sys.platform != "linux":
+        return chosen
+    for name, works in (("egl", egl_works), ("osmesa", osmesa_works)):
+        if works():
+            os.environ["MUJOCO_GL"] = name
+            os.environ["PYOPENGL_PLATFORM"] = name
+            return name
+    raise DependencyError(
+        "camera images need EGL or OSMesa and neither works here. Install one, e.g. "
+        "`apt-get install libegl1 libgl1-mesa-dri` or `apt-get install libosmesa6`, or use obs_type='state'."
+    )
+
+
+def egl_works() -> bool:
+    """Return whether an EGL device can be initialised; libraries without a driver behind them do not count."""
+    try:
+        egl = ctypes.CDLL("libEGL.so.1")
+    except OSError:
+        return False
+    egl.eglGetProcAddress.restype = ctypes.c_void_p
+    query = egl.eglGetProcAddress(b"eglQueryDevicesEXT")
+    get_display = egl.eglGetProcAddress(b"eglGetPlatformDisplayEXT")
+    if not query or not get_display:
+        return False
+    devices, count = (ctypes.c_void_p * 16)(), ctypes.c_int(0)
+    query_devices = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)(query)
+    if not query_devices(16, ctypes.byref(devices), ctypes.byref(count)):
+        return False
+    display_of = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)(get_display)
+    egl.eglInitialize.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p]
+    for device in list(devices)[: count.value]:
+        display = display_of(_EGL_PLATFORM_DEVICE, device, None)
+        if display and egl.eglInitialize(display, None, None):
+            return True
+    return False
+
+
+def osmesa_works() -> bool:
+    """Return whether the OSMesa library can be loaded."""
+    for name in ("libOSMesa.so.8", "libOSMesa.so.6", "libOSMesa.so"):
+        try:
+            ctypes.CDLL(name)
+        except OSError:
+            continue
+        return True
+    return False

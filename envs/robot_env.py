@@ -1,0 +1,268 @@
+"""A robot arm with a task as a Gymnasium environment: the same code for a MuJoCo arm and a real one."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from math import isfinite, sqrt
+from typing import Any, Literal, Protocol
+
+import gymnasium
+import numpy as np
+from gymnasium import spaces
+
+from robot_hil.actor.safety import SafetyGate
+from robot_hil.data.robot import ArmState, CartesianTarget
+from robot_hil.data.specs import Array, ArraySpec, EnvSpec
+from robot_hil.envs import rotation
+from robot_hil.errors import ConfigError, SafetyError
+from robot_hil.protocols import Camera
+
+ObsType = Literal["state", "pixels"]
+ARRIVED_M = 0.01
+"""Distance to the start pose at which a reset counts as done [m]."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Motion:
+    """What an action means: which axes it moves, how fast, and how far the commanded pose may lead the measured one."""
+
+    axes: tuple[str, ...]
+    """Subset of x, y, z, rx, ry, rz, gripper, in this order; base frame."""
+    linear_speed: float
+    """Of the commanded position at full deflection, per axis [m/s]."""
+    angular_speed: float = 0.0
+    """Of the commanded orientation at full deflection, per axis [rad/s]."""
+    gripper_speed: float = 0.0
+    """Of the commanded width at full deflection [m/s]; +1 opens."""
+    lead_m: float = 0.03
+    """Largest distance between commanded and measured position: pressing on a surface cannot wind up."""
+    lead_rad: float = 0.3
+    """The same for the orientation."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a task judges: the measured state and what was commanded."""
+
+    arm: ArmState
+    target_pos: tuple[float, float, float]
+    target_quat: rotation.Quat
+    target_width: float
+    """Commanded distance between the fingers [m]."""
+
+
+class Task(Protocol):
+    """A task: how it begins, what is seen of it, when it succeeded."""
+
+    env_id: str
+    instruction: str
+    max_seconds: float
+    motion: Motion
+
+    def observation_spec(self, obs_type: ObsType) -> ArraySpec:
+        """Specification of the vector `observe` returns for `obs_type`: `state`, or `proprio` beside images."""
+        ...
+
+    def reset(self, rng: np.random.Generator) -> CartesianTarget:
+        """Prepare a new episode and return the pose the tool shall start from."""
+        ...
+
+    def observe(self, reading: Reading, obs_type: ObsType) -> list[float]:
+        """Return the vector of `observation_spec`, not yet clipped to its bounds."""
+        ...
+
+    def success(self, reading: Reading) -> bool:
+        """Return whether the task is done."""
+        ...
+
+    def privileged(self, reading: Reading) -> dict[str, Any]:
+        """Return the task's ground truth; empty on a real robot."""
+        ...
+
+
+class RobotEnv(gymnasium.Env[dict[str, Array], Array]):
+    """Drives an arm, always through its safety gate, towards targets that actions move.
+
+    An action in [-1, 1] moves the *commanded* pose and width, not the measured one, so the arm keeps pressing where it
+    was told to and does not sink; the command never leads the measured pose by more than `Motion.lead_m`. Finite
+    actions are clipped; NaN and infinity raise `SafetyError` and leave the episode as it was.
+    Reward 1 with `terminated` when the task succeeds, else 0; `info["success"]` says the same. After
+    `max_seconds` the episode is truncated.
+
+    `advance(seconds)` lets time pass between command and observation: a simulation steps its physics, a real
+    robot sleeps until the deadline. A reset asks the task for a start pose and drives there through the gate; a
+    simulated task has placed the arm there already and calls `gate.sync`, so nothing is left to drive.
+    """
+
+    metadata = {"render_modes": ["rgb_array"], "render_fps": 10}  # noqa: RUF012  Gymnasium's own declaration
+
+    def __init__(
+        self,
+        task: Task,
+        gate: SafetyGate,
+        cameras: Mapping[str, Camera],
+        advance: Callable[[float], None],
+        *,
+        obs_type: ObsType = "state",
+        control_hz: float = 10.0,
+        image_size: int = 128,
+        render: Callable[[], Array] | None = None,
+        on_close: Callable[[], None] | None = None,
+    ) -> None:
+        if obs_type not in ("state", "pixels"):
+            raise ConfigError(f"obs_type is {obs_type!r}; choose 'state' or 'pixels'.")
+        if not 1.0 <= control_hz <= 100.0:
+            raise ConfigError(f"control_hz is {control_hz}; allowed are 1 to 100 policy steps per second.")
+        self.gate = gate
+        self.render_mode = None if render is None else "rgb_array"
+        self.metadata = {**self.metadata, "render_fps": round(control_hz)}
+        self._task, self._advance, self._obs_type = task, advance, obs_type
+        self._cameras = dict(cameras) if obs_type == "pixels" else {}
+        self._period = 1.0 / control_hz
+        self._render, self._on_close = render, on_close
+        self._vector_key = "state" if obs_type == "state" else "proprio"
+        vector = task.observation_spec(obs_type)
+        image = ArraySpec(shape=(image_size, image_size, 3), dtype="uint8", low=0, high=255)
+        axes = task.motion.axes
+        self.env_spec = EnvSpec(
+            env_id=task.env_id,
+            observation={self._vector_key: vector, **dict.fromkeys(self._cameras, image)},
+            action=ArraySpec(shape=(len(axes),), low=-1.0, high=1.0, names=axes),
+            control_hz=control_hz,
+            max_episode_steps=round(task.max_seconds * control_hz),
+            task=task.instruction,
+        )
+        self.observation_space = spaces.Dict({k: _space(s) for k, s in self.env_spec.observation.items()})
+        self.action_space = spaces.Box(-1.0, 1.0, (len(axes),), np.float32)
+        self._low, self._high = gate.limits.workspace_low.tolist(), gate.limits.workspace_high.tolist()
+        self._slots = [axes.index(a) if a in axes else -1 for a in ("x", "y", "z", "rx", "ry", "rz", "gripper")]
+        self._connected = False
+        self._episode = self._step = 0
+        self._reading: Reading
+
+    @property
+    def control_hz(self) -> float:
+        """Policy steps per second."""
+        return self.env_spec.control_hz
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[dict[str, Array], dict[str, Any]]:
+        super().reset(seed=seed)
+        if not self._connected:
+            self.gate.connect()
+            for camera in self._cameras.values():
+                camera.connect()
+            self._connected = True
+        start = self._task.reset(self.np_random)
+        self.gate.sync()
+        self._drive_to(start)
+        self._episode += 1
+        self._step = 0
+        arm = self.gate.state()
+        x, y, z = start.pos_base.tolist()
+        w, i, j, k = start.quat_base.tolist()
+        self._reading = Reading(arm, (x, y, z), (w, i, j, k), start.gripper_width)
+        return self._observe(), {"success": False}
+
+    def step(self, action: Array) -> tuple[dict[str, Array], float, bool, bool, dict[str, Any]]:
+        self.gate.command(self._target(action))
+        self._advance(self._period)
+        self._step += 1
+        last = self._reading
+        self._reading = Reading(self.gate.state(), last.target_pos, last.target_quat, last.target_width)
+        success = self._task.success(self._reading)
+        truncated = not success and self._step >= self.env_spec.max_episode_steps
+        return self._observe(), float(success), success, truncated, {"success": success}
+
+    def render(self) -> Array | None:  # type: ignore[override]
+        """Return a picture for people, uint8 (H, W, 3); None without `render_mode`."""
+        return None if self._render is None else self._render()
+
+    def privileged(self) -> dict[str, Any]:
+        """See `robot_hil.envs.base.privileged_of`."""
+        reading = self._reading
+        return {
+            "tcp_pos": reading.arm.tcp_pos_base.copy(),
+            "tcp_quat": reading.arm.tcp_quat_base.copy(),
+            "target_pos": np.array(reading.target_pos),
+            "target_quat": np.array(reading.target_quat),
+            "gripper_width": reading.arm.gripper_width,
+            "t": reading.arm.t,
+            "episode": self._episode,
+            "step": self._step,
+            **self._task.privileged(reading),
+        }
+
+    def close(self) -> None:
+        for camera in self._cameras.values():
+            camera.close()
+        self.gate.close()
+        self._connected = False
+        if self._on_close is not None:
+            self._on_close()
+        super().close()
+
+    def _target(self, action: Array) -> CartesianTarget:
+        """Move the commanded pose by `action` and return it; keeps it near the measured pose and in the box."""
+        values = np.asarray(action).tolist()
+        if len(values) != len(self._task.motion.axes):
+            raise SafetyError(f"action {values} needs {len(self._task.motion.axes)} values: {self._task.motion.axes}.")
+        if not isfinite(sum(values)):
+            raise SafetyError(f"action {values} holds NaN or infinity; refused. Allowed are values in [-1, 1].")
+        values = [min(max(v, -1.0), 1.0) for v in values]
+        dx, dy, dz, rx, ry, rz, grip = [values[i] if i >= 0 else 0.0 for i in self._slots]
+        motion, reading, dt = self._task.motion, self._reading, self._period
+        step = motion.linear_speed * dt
+        px, py, pz = reading.target_pos
+        pos = self._near((px + dx * step, py + dy * step, pz + dz * step), reading.arm.tcp_pos_base.tolist())
+        quat = reading.target_quat
+        if motion.angular_speed:
+            turn = motion.angular_speed * dt
+            quat = rotation.multiply(rotation.from_rotvec((rx * turn, ry * turn, rz * turn)), quat)
+            quat = _near_rotation(quat, reading.arm.tcp_quat_base.tolist(), motion.lead_rad)
+        low, high = self.gate.limits.gripper_range
+        width = min(max(reading.target_width + grip * motion.gripper_speed * dt, low), high)
+        self._reading = Reading(reading.arm, pos, quat, width)
+        return CartesianTarget(pos_base=np.array(pos), quat_base=np.array(quat), gripper_width=width)
+
+    def _near(self, wanted: tuple[float, ...], measured: list[float]) -> rotation.Vec:
+        """Return `wanted`, at most `lead_m` from `measured` and inside the workspace."""
+        mx, my, mz = measured
+        ex, ey, ez = wanted[0] - mx, wanted[1] - my, wanted[2] - mz
+        distance = sqrt(ex * ex + ey * ey + ez * ez)
+        share = min(1.0, self._task.motion.lead_m / distance) if distance > 0 else 1.0
+        (lx, ly, lz), (hx, hy, hz) = self._low, self._high
+        x, y, z = mx + ex * share, my + ey * share, mz + ez * share
+        return min(max(x, lx), hx), min(max(y, ly), hy), min(max(z, lz), hz)
+
+    def _observe(self) -> dict[str, Array]:
+        spec = self.env_spec.observation[self._vector_key]
+        vector = np.array(self._task.observe(self._reading, self._obs_type), dtype=np.float32)
+        obs: dict[str, Array] = {self._vector_key: vector.clip(spec.low, spec.high, out=vector)}
+        for name, camera in self._cameras.items():
+            obs[name] = camera.latest().image
+        return obs
+
+    def _drive_to(self, start: CartesianTarget) -> None:
+        """Command the start pose until the tool is there; the gate limits the speed on the way."""
+        for _ in range(round(10.0 / self._period)):
+            arm = self.gate.state()
+            if float(np.linalg.norm(arm.tcp_pos_base - start.pos_base)) <= ARRIVED_M:
+                return
+            self.gate.command(start)
+            self._advance(self._period)
+        raise SafetyError(f"the arm did not reach its start pose {start} within 10 s; look what is in the way.")
+
+
+def _near_rotation(wanted: rotation.Quat, measured: list[float], limit: float) -> rotation.Quat:
+    """Return `wanted`, turned back to at most `limit` rad from `measured`."""
+    error = rotation.difference(wanted, measured)
+    angle = sqrt(error[0] * error[0] + error[1] * error[1] + error[2] * error[2])
+    if angle <= limit:
+        return wanted
+    share = limit / angle
+    return rotation.multiply(rotation.from_rotvec([e * share for e in error]), measured)
+
+
+def _space(spec: ArraySpec) -> spaces.Box:
+    return spaces.Box(spec.low, spec.high, spec.shape, np.dtype(spec.dtype).type)
