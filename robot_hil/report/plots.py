@@ -31,13 +31,20 @@ def plot_learning_curve(path: Path, episodes: Sequence[EpisodeRow], title: str, 
     goal = next((window for window in curve if window.is_goal), None)
     for column, axis in enumerate(AXES):
         x = _positions(curve, axis)
-        _fill_curve(axes[0][column], x, 100 * _values(curve, "success_rate"), SUCCESS)
-        _fill_curve(axes[1][column], x, 100 * _values(curve, "human_share"), HUMAN)
+        unaided = 100 * _values(curve, "unaided_rate")
+        axes[0][column].plot(x, 100 * _values(curve, "success_rate"), color=SUCCESS, lw=2, label="all")
+        axes[0][column].plot(x, unaided, color=SUCCESS, lw=1.5, ls=(0, (2, 1)), label="without help")
+        axes[0][column].fill_between(x, 0, unaided, color=SUCCESS, alpha=0.12, lw=0)
+        axes[1][column].plot(x, 100 * _values(curve, "human_share"), color=HUMAN, lw=2)
+        axes[1][column].fill_between(x, 0, 100 * _values(curve, "human_share"), color=HUMAN, alpha=0.12, lw=0)
         axes[2][column].plot(x, _values(curve, "cycle_steps"), color=CYCLE, lw=2)
         _episode_dots(axes[2][column], episodes, axis)
         _reference_lines(axes, column, demo_cycle)
         if goal is not None:
             _mark_goal(axes, column, goal, axis)
+    if curve:
+        _legend(axes[0][1])
+        _legend(axes[2][1])
     if evaluation:
         share = 100 * sum(row.success for row in evaluation) / len(evaluation)
         text = f"evaluation, person off: {share:.0f} % of {len(evaluation)}"
@@ -69,8 +76,8 @@ def plot_comparison(path: Path, runs: Mapping[str, Sequence[Sequence[EpisodeRow]
     demo_cycle = float(np.mean(demo_cycles)) if demo_cycles else None
     for column in range(len(AXES)):
         _reference_lines(axes, column, demo_cycle)
-    if axes[0][0].lines:
-        axes[0][1].legend(loc="lower right", frameon=False, fontsize=9, labelcolor=INK)
+    if axes[0][1].get_legend_handles_labels()[1]:
+        _legend(axes[0][1])
     _save(figure, path)
 
 
@@ -129,12 +136,6 @@ def _reference_lines(axes: "list[list[Axes]]", column: int, demo_cycle: float | 
     axes[2][column].set_ylim(bottom=0)
 
 
-def _fill_curve(ax: "Axes", x: Array, y: Array, colour: str) -> None:
-    """Draw a curve with a light area below."""
-    ax.plot(x, y, color=colour, lw=2)
-    ax.fill_between(x, 0, y, color=colour, alpha=0.12, lw=0)
-
-
 def _band(ax: "Axes", x: Array, stack: Array, colour: str, name: str) -> None:
     """Draw mean and range of `stack` (runs, len(x)); NaN before a run has a value."""
     known = ~np.isnan(stack).all(axis=0)
@@ -154,8 +155,6 @@ def _episode_dots(ax: "Axes", episodes: Sequence[EpisodeRow], axis: Axis) -> Non
         face = "none" if helped else CYCLE
         label = "with help" if helped else "autonomous"
         ax.scatter(x, [r.steps for r in rows], s=9, facecolors=face, edgecolors=CYCLE, lw=0.6, alpha=0.4, label=label)
-    if axis == "minutes" and episodes:
-        ax.legend(loc="lower right", frameon=False, fontsize=8.5, ncols=2, labelcolor="#5b6570", handletextpad=0.1)
 
 
 def _mark_goal(axes: "list[list[Axes]]", column: int, goal: Window, axis: Axis) -> None:
@@ -176,6 +175,11 @@ def _mark_goal(axes: "list[list[Axes]]", column: int, goal: Window, axis: Axis) 
         fontweight="bold",
         bbox={"fc": "white", "ec": "none", "alpha": 0.8, "pad": 1.5},
     )
+
+
+def _legend(ax: "Axes") -> None:
+    """Name the curves in the lower right corner."""
+    ax.legend(loc="lower right", frameon=False, fontsize=8.5, ncols=2, labelcolor="#5b6570", handletextpad=0.5)
 
 
 def _note(ax: "Axes", text: str, x: float, y: float, side: Literal["left", "right"]) -> None:
@@ -206,6 +210,8 @@ def _resample(curve: Sequence[Window], axis: Axis, key: str, grid: Array) -> Arr
 
 
 def _save(figure: "Figure", path: Path) -> None:
+    for ax in figure.axes:
+        ax.set_xlim(left=0)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(path)

@@ -26,6 +26,8 @@ class Window:
     t_wall_s: float
     episodes: int
     success_rate: float
+    unaided_rate: float
+    """Episodes that succeeded without any human step."""
     human_share: float
     """Steps in which the person had authority, as a share of all: the intervention rate."""
     cycle_steps: float | None
@@ -56,6 +58,7 @@ def window_of(episodes: Sequence[EpisodeRow]) -> Window:
         t_wall_s=recent[-1].t_wall_s,
         episodes=len(recent),
         success_rate=sum(row.success for row in recent) / len(recent),
+        unaided_rate=sum(row.success and row.human_steps == 0 for row in recent) / len(recent),
         human_share=human_share(recent),
         cycle_steps=mean_cycle(recent),
     )
@@ -197,11 +200,13 @@ def write_summary(path: Path, summary: Summary) -> None:
 def read_summary(path: Path) -> Summary:
     """Return what `write_summary` wrote; fields of a newer version go into `extras`."""
     try:
-        content: dict[str, Any] = json.loads(path.read_text())
+        content: Any = json.loads(path.read_text())
     except FileNotFoundError as error:
         raise StorageError(f"{path} does not exist. Name a run folder that has finished.") from error
     except ValueError as error:
         raise StorageError(f"{path} is not JSON: {error}.") from error
+    if not isinstance(content, dict):
+        raise StorageError(f"{path} is not a summary of a run: it holds a {type(content).__name__}.")
     known = {entry.name for entry in fields(Summary)}
     extras = content.pop("extras", {}) | {name: content.pop(name) for name in set(content) - known}
     if (ci := content.get("success_ci95")) is not None:
