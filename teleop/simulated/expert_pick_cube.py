@@ -13,6 +13,7 @@ class _Scene(NamedTuple):
     target: list[float]
     cube: list[float]
     width: float
+    fit: float  # width at which the fingers touch the cube as it lies, turned about the vertical axis [m]
     side: float  # horizontal distance from the fingers to the cube [m]
     height: float  # of the fingers above the cube's centre [m]
     around: bool  # the cube is between the fingers
@@ -23,12 +24,13 @@ class _Scene(NamedTuple):
 class PickCubeExpert:
     """Above the cube, down, close, lift; opens, rises and tries again when that did not hold.
 
-    Reads `tcp_pos`, `target_pos`, `cube_pos` and `gripper_width`. Action: x, y, z, gripper.
+    Reads `tcp_pos`, `target_pos`, `cube_pos`, `cube_quat` (a cube lying flat) and `gripper_width`.
+    Action: x, y, z, gripper.
     """
 
     action_scale: float = 0.025
     """Motion of the commanded target per step at full deflection [m]."""
-    gripper_scale: float = 0.03
+    gripper_scale: float = 0.048
     """Change of the gripper width per step at full deflection [m]."""
     open_sign: float = 1.0
     """Sign of the gripper action that opens."""
@@ -38,7 +40,7 @@ class PickCubeExpert:
     """Edge of the cube [m]."""
     hover: float = 0.06
     """Height above the cube's centre at which the arm travels [m]."""
-    lift_height: float = 0.14
+    lift_height: float = 0.125
     """Height of the cube's centre that is surely high enough [m]."""
     nominal_step: float = 0.010
     """Path of a careful person per step, the unit of the cost [m]."""
@@ -77,7 +79,7 @@ class PickCubeExpert:
         if s.held:
             return lift
         apart = math.dist(s.tcp, s.cube)
-        openness = clip01((s.width - self.cube_size) / (self.open_width - self.cube_size))
+        openness = clip01((s.width - s.fit) / (self.open_width - s.fit))
         here = clip01(1.0 - (apart - 0.01) / 0.02)  # 1 around the cube, 0 from 3 cm on
         grip = here * (1.0 + 4.0 * openness) + (1.0 - here) * (5.0 + 3.0 * (1.0 - openness))
         return apart / self.nominal_step + grip + lift
@@ -101,7 +103,7 @@ class PickCubeExpert:
         s = self._look(world)
         if s.held:
             return self.open_sign * float(action[3]) > 0.5
-        clears = s.width > self.cube_size and s.side < self.tolerance
+        clears = s.width > s.fit and s.side < self.tolerance
         return not clears and s.side < self.cube_size and 0.0 < s.height < 0.04 and float(action[2]) < -0.1
 
     def pauses(self, world: World) -> bool:
@@ -112,11 +114,11 @@ class PickCubeExpert:
     def settled(self, world: World) -> bool:
         """Holding the cube, or above it with open fingers; not beside it or in the middle of closing."""
         s = self._look(world)
-        return s.held or (s.width > self.cube_size + 0.01 and s.height > 0.5 * self.cube_size + 0.015)
+        return s.held or (s.width > s.fit + 0.01 and s.height > 0.5 * self.cube_size + 0.015)
 
     def _approach(self, s: _Scene) -> list[float]:
         """Travel high, come down in a funnel over the cube; rise first when low beside it."""
-        fits = s.width > self.cube_size + 0.012
+        fits = s.width > s.fit + 0.012
         if fits and s.side < 0.010 + 0.15 * max(0.0, s.height):
             return s.cube
         above = s.cube[2] + self.hover
@@ -129,5 +131,8 @@ class PickCubeExpert:
         width = number(world["gripper_width"])
         side, height = math.hypot(tcp[0] - cube[0], tcp[1] - cube[1]), tcp[2] - cube[2]
         around = side < 0.012 and abs(height) < 0.012
-        held = around and width < self.cube_size + 0.003
-        return _Scene(tcp, floats(world["target_pos"]), cube, width, side, height, around, held)
+        w, _, _, z = floats(world["cube_quat"])
+        turn = 2.0 * math.atan2(z, w)
+        fit = self.cube_size * (abs(math.cos(turn)) + abs(math.sin(turn)))
+        held = around and width < fit + 0.003
+        return _Scene(tcp, floats(world["target_pos"]), cube, width, fit, side, height, around, held)

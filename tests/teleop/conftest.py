@@ -24,7 +24,7 @@ class PointPickWorld:
     def __call__(self) -> dict[str, Any]:
         return {
             "tcp_pos": self.tcp.copy(), "target_pos": self.target.copy(), "cube_pos": self.cube.copy(),
-            "gripper_width": self.width,
+            "cube_quat": [1.0, 0.0, 0.0, 0.0], "gripper_width": self.width,
         }  # fmt: skip
 
     def step(self, action: np.ndarray) -> bool:

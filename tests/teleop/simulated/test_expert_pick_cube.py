@@ -12,7 +12,13 @@ from robot_hil.teleop.simulated.expert_pick_cube import PickCubeExpert
 EXPERT = PickCubeExpert()
 COORDINATE = st.floats(-0.3, 0.3)
 WORLDS = st.builds(
-    lambda tcp, cube, width: {"tcp_pos": tcp, "target_pos": tcp, "cube_pos": cube, "gripper_width": width},
+    lambda tcp, cube, width: {
+        "tcp_pos": tcp,
+        "target_pos": tcp,
+        "cube_pos": cube,
+        "cube_quat": [1.0, 0.0, 0.0, 0.0],
+        "gripper_width": width,
+    },
     st.tuples(COORDINATE, COORDINATE, st.floats(0.0, 0.3)),
     st.tuples(COORDINATE, COORDINATE, st.floats(0.02, 0.2)),
     st.floats(0.0, 0.08),
@@ -78,16 +84,33 @@ def test_cost_falls_through_reach_grip_and_lift(pick_world: Any) -> None:
 
 
 def test_a_dropped_cube_costs_more_again() -> None:
-    held = {"tcp_pos": [0.5, 0, 0.1], "target_pos": [0.5, 0, 0.1], "cube_pos": [0.5, 0, 0.1], "gripper_width": 0.04}
+    held = {
+        "tcp_pos": [0.5, 0, 0.1],
+        "target_pos": [0.5, 0, 0.1],
+        "cube_pos": [0.5, 0, 0.1],
+        "cube_quat": [1, 0, 0, 0],
+        "gripper_width": 0.04,
+    }
     dropped = {**held, "cube_pos": [0.5, 0.0, 0.02]}
     assert EXPERT.cost_to_go(dropped) > EXPERT.cost_to_go(held) + 10.0
 
 
 def test_hazards_are_blows_on_the_cube_and_dropping_it() -> None:
-    above = {"tcp_pos": [0.5, 0, 0.055], "target_pos": [0.5, 0, 0.055], "cube_pos": [0.5, 0, 0.02]}
+    above = {
+        "tcp_pos": [0.5, 0, 0.055],
+        "target_pos": [0.5, 0, 0.055],
+        "cube_pos": [0.5, 0, 0.02],
+        "cube_quat": [1, 0, 0, 0],
+    }
     down, open_ = np.array([0, 0, -1.0, 0]), np.array([0, 0, 0, 1.0])
     assert EXPERT.hazard({**above, "gripper_width": 0.0}, down)
     assert not EXPERT.hazard({**above, "gripper_width": 0.08}, down)
-    held = {"tcp_pos": [0.5, 0, 0.1], "target_pos": [0.5, 0, 0.1], "cube_pos": [0.5, 0, 0.1], "gripper_width": 0.04}
+    held = {
+        "tcp_pos": [0.5, 0, 0.1],
+        "target_pos": [0.5, 0, 0.1],
+        "cube_pos": [0.5, 0, 0.1],
+        "cube_quat": [1, 0, 0, 0],
+        "gripper_width": 0.04,
+    }
     assert EXPERT.hazard(held, open_)
     assert not EXPERT.hazard(held, down)

@@ -23,11 +23,9 @@ from robot_hil.teleop.simulated.gates import (
 
 EXPERT = PickCubeExpert()
 WORLD = {
-    "tcp_pos": [0.5, 0.1, 0.15],
-    "target_pos": [0.5, 0.1, 0.15],
-    "cube_pos": [0.5, 0.0, 0.02],
-    "gripper_width": 0.08,
-}
+    "tcp_pos": [0.5, 0.1, 0.15], "target_pos": [0.5, 0.1, 0.15], "cube_pos": [0.5, 0.0, 0.02],
+    "cube_quat": [1, 0, 0, 0], "gripper_width": 0.08,
+}  # fmt: skip
 TOWARDS = np.array([0.0, -0.4, -0.3, 1.0], np.float32)
 AWAY = -TOWARDS
 

@@ -207,7 +207,8 @@ def test_a_world_that_cannot_be_read_is_lost_not_raised(make_person: Any, caplog
 @settings(max_examples=20)
 def test_no_command_ever_comes_from_a_world_that_is_not_finite(key: str, bad: float) -> None:
     world = {
-        "tcp_pos": [0.5, 0, 0.2], "target_pos": [0.5, 0, 0.2], "cube_pos": [0.5, 0, 0.02], "gripper_width": 0.08,
+        "tcp_pos": [0.5, 0, 0.2], "target_pos": [0.5, 0, 0.2], "cube_pos": [0.5, 0, 0.02],
+        "cube_quat": [1, 0, 0, 0], "gripper_width": 0.08,
     }  # fmt: skip
     person = SimulatedPerson(EXPERT, AlwaysGate(), CAREFUL, lambda: {**world, key: [bad, 0.0, 0.1]}, VirtualClock())
     person.start()
