@@ -122,7 +122,7 @@ class ReplayBuffer:
         self._check_actions(step)
         is_demo = step.segment is Segment.DEMO
         row = self._take_slot(is_demo)
-        final_slot = None if final is None else self._take_slot(is_demo)
+        final_slot = None if final is None else self._take_slot(is_demo, pending=1)
         self._frames.write(row, obs)
         if final is not None and final_slot is not None:
             self._frames.write(final_slot, final)
@@ -155,9 +155,9 @@ class ReplayBuffer:
         if not np.isfinite(step.action_executed).all():
             raise SpecError(f"action_executed is {step.action_executed}; what was sent to a robot is never NaN.")
 
-    def _take_slot(self, is_demo: bool) -> int:
-        """Return a slot nobody refers to, evicting the oldest when there is none."""
-        crowded = is_demo and len(self._age[True]) >= self._capacity // 2
+    def _take_slot(self, is_demo: bool, pending: int = 0) -> int:
+        """Return a slot nobody refers to, evicting the oldest if need be; `pending` were taken for the same step."""
+        crowded = is_demo and len(self._age[True]) + pending >= self._capacity // 2
         if not crowded and self._free < self._capacity:
             self._free += 1
             return self._free - 1

@@ -47,7 +47,7 @@ class Model:
             new.append(entry.after)
         for count in range(len(new)):
             demos = [e for e in self.entries if e.demo]
-            if entry.demo and len(demos) >= self.capacity // 2:
+            if entry.demo and len(demos) + count >= self.capacity // 2:
                 self.entries.remove(demos[0])
             elif len(self.entries) + count >= self.capacity:
                 self.entries.remove(next(e for e in self.entries if not e.demo))
@@ -80,8 +80,7 @@ class Model:
 
 
 class BufferMachine(RuleBasedStateMachine):
-    make_buffer = staticmethod(lambda capacity: None)
-    make_step = staticmethod(lambda *args, **facts: None)
+    """`make_buffer` and `make_step` are set by the test."""
 
     @initialize(capacity=st.integers(4, 40))
     def begin(self, capacity):
@@ -99,12 +98,13 @@ class BufferMachine(RuleBasedStateMachine):
         actor=st.integers(0, 2),
         count=st.integers(1, 6),
         human=st.booleans(),
+        demo=st.sampled_from([True, False, None]),
         end=st.sampled_from(["", "", "terminated", "truncated"]),
         final=st.booleans(),
     )
-    def steps(self, actor, count, human, end, final):
+    def steps(self, actor, count, human, demo, end, final):
         epoch, episode, index = self.at.setdefault(actor, (0, 0, 0))
-        demo = episode % 3 == 0
+        demo = episode % 3 == 0 if demo is None else demo  # an episode may change its kind
         for left in reversed(range(count)):
             self.feed(actor, human=human, demo=demo, end=end if left == 0 else "", final=final)
             epoch, episode, index = self.at[actor]
