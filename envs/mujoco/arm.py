@@ -8,7 +8,7 @@ from robot_hil.envs import rotation
 from robot_hil.envs.mujoco.world import WRENCH_SAMPLES, World
 from robot_hil.errors import SafetyError
 
-HOME = (0.0, -0.05, 0.0, -2.5, 0.0, 2.45, 0.785)
+HOME = (0.0, 0.3236, 0.0, -2.3936, 0.0, 2.7172, 0.7854)
 """Joint angles of the null-space posture [rad]: the tool over the middle of the table."""
 MAX_WIDTH = 0.08
 _DOWN = (0.0, 1.0, 0.0, 0.0)

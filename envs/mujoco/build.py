@@ -22,13 +22,14 @@ def build_env(
     control_hz: float,
     image_size: int,
     render_mode: str | None,
+    held: str = "",
 ) -> RobotEnv:
     """Return the environment of `scene`; `low` and `high` are the corners of the tool's workspace [m]."""
     if render_mode not in (None, "rgb_array"):
         raise ConfigError(f"render_mode is {render_mode!r}; choose None or 'rgb_array'.")
     if not 16 <= image_size <= 640:
         raise ConfigError(f"image_size is {image_size}; allowed are 16 to 640 pixels.")
-    world = World(scene, pictures=obs_type == "pixels" or render_mode is not None)
+    world = World(scene, pictures=obs_type == "pixels" or render_mode is not None, held=held)
     gate = SafetyGate(MujocoArm(world), limits(low, high, world.model), world, period_s=1.0 / control_hz)
     small, large = Renderer(world, image_size), Renderer(world, 480)
 

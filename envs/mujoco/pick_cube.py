@@ -28,7 +28,7 @@ _PLACE = ("tcp x - centre [0.1 m]", "tcp y - centre [0.1 m]")
 
 
 class PickCube:
-    """Cube at a random place (+-8 cm) and yaw (+-0.35 rad), tool starting at a random place above the area.
+    """Cube at a random place (+-8 cm) and yaw (+-0.15 rad), tool starting at a random place above the area.
 
     Action: x, y, z and gripper (+1 opens); 25 mm and 0.6 of the gripper's range per step at 10 Hz.
     """
@@ -50,7 +50,7 @@ class PickCube:
 
     def reset(self, rng: np.random.Generator) -> CartesianTarget:
         world = self._world
-        x, y, yaw = rng.uniform((-HALF_AREA, -HALF_AREA, -0.35), (HALF_AREA, HALF_AREA, 0.35))
+        x, y, yaw = rng.uniform((-HALF_AREA, -HALF_AREA, -0.2), (HALF_AREA, HALF_AREA, 0.15))
         tool = np.array([*CENTRE, 0.16]) + rng.uniform((-0.05, -0.05, -0.04), (0.05, 0.05, 0.04))
         world.rewind()
         world.place_tool(HOME, tool)

@@ -11,6 +11,8 @@ from robot_hil.envs.mujoco.gl import choose_gl
 from robot_hil.errors import ConfigError
 
 ASSETS = Path(__file__).parent / "assets"
+DOWN = (0.0, 1.0, 0.0, 0.0)
+"""Orientation of the tool pointing straight down, fingers along y."""
 WRENCH_SAMPLES = 5
 """Parts into which `advance` divides its time; the wrench is the mean over their ends."""
 
@@ -19,15 +21,19 @@ class World:
     """Physics and time of one scene. It is the `Clock` of everything simulated in it: `now` is simulated seconds.
 
     Simulated time never goes back: `rewind` puts the scene back to its first state and keeps the time.
+    `held` is the file of something rigidly held by the hand, its origin at the tool centre point.
     """
 
-    def __init__(self, scene: str, *, pictures: bool) -> None:
+    def __init__(self, scene: str, *, pictures: bool, held: str = "") -> None:
         if pictures:
             choose_gl()  # before mujoco is imported for the first time
         import mujoco
 
         self.mj: Any = mujoco
-        self.model: Any = mujoco.MjModel.from_xml_path(str(ASSETS / scene))
+        spec = mujoco.MjSpec.from_file(str(ASSETS / scene))
+        if held:
+            spec.attach(mujoco.MjSpec.from_file(str(ASSETS / held)), site=spec.site("tcp"), prefix="held_")
+        self.model: Any = spec.compile()
         self.data: Any = mujoco.MjData(self.model)
         self.wrench_sum = np.zeros(6)
         self._timestep = float(self.model.opt.timestep)
@@ -67,21 +73,21 @@ class World:
         self.mj.mj_forward(self.model, self.data)
         self.wrench_sum += WRENCH_SAMPLES * self.data.sensordata[self._wrench]
 
-    def place_tool(self, joints: Sequence[float], pos: Sequence[float]) -> Array:
-        """Put the tool at `pos`, pointing down, by damped least squares from `joints`; return the joints (7,)."""
+    def place_tool(self, joints: Sequence[float], pos: Sequence[float], quat: Sequence[float] = DOWN) -> Array:
+        """Put the tool at `pos` and `quat` by damped least squares from `joints`; return the joints (7,)."""
         data, model = self.data, self.model
         data.qpos[:7] = joints
         jacobian, error = np.zeros((6, model.nv)), np.zeros(6)
         site = model.site("tcp").id
-        down, quat, inverse = np.array([0.0, 1.0, 0.0, 0.0]), np.zeros(4), np.zeros(4)
+        wanted, found, inverse = np.array(quat), np.zeros(4), np.zeros(4)
         for _ in range(30):
             self.mj.mj_kinematics(model, data)
             self.mj.mj_comPos(model, data)
             error[:3] = pos - data.site_xpos[site]
-            self.mj.mju_mat2Quat(quat, data.site_xmat[site])
-            self.mj.mju_negQuat(inverse, quat)
-            self.mj.mju_mulQuat(quat, down, inverse)
-            self.mj.mju_quat2Vel(error[3:], quat, 1.0)
+            self.mj.mju_mat2Quat(found, data.site_xmat[site])
+            self.mj.mju_negQuat(inverse, found)
+            self.mj.mju_mulQuat(found, wanted, inverse)
+            self.mj.mju_quat2Vel(error[3:], found, 1.0)
             if float(np.abs(error).max()) < 1e-6:
                 break
             self.mj.mj_jacSite(model, data, jacobian[:3], jacobian[3:], site)
