@@ -31,6 +31,8 @@ from robot_hil.report.summary import GOAL_HUMAN, GOAL_SUCCESS, WINDOW, Window, m
 CONTROL_STYLES = {
     "policy": ("POLICY DRIVES", "bold white on blue"),
     "human": ("PERSON DRIVES", "bold black on bright_yellow"),
+    "engaging": ("PERSON TAKES OVER", "bold black on yellow"),
+    "releasing": ("PERSON LETS GO", "bold black on cyan"),
     "blended": ("SHARED CONTROL", "bold black on bright_cyan"),
     "hold": ("HOLD", "bold white on magenta"),
     "estop": ("EMERGENCY STOP", "bold white on red"),

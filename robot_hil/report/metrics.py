@@ -74,7 +74,7 @@ class LiveState:
     t_wall_s: float
     phase: Phase
     control: str
-    """Who is in control: policy, human, blended, hold, estop or idle."""
+    """Who is in control: a state of the arbiter (policy, engaging, human, releasing, hold, estop), blended or idle."""
     env_steps: int
     episode_id: int
     policy_version: int = -1
