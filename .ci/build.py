@@ -16,7 +16,9 @@ import robot_hil, robot_hil.envs, robot_hil.experiments, robot_hil.policies, rob
 from robot_hil.cli.main import main
 for module in (robot_hil, robot_hil.envs, robot_hil.experiments, robot_hil.policies, robot_hil.teleop):
     assert module.__file__.startswith({prefix!r}), module.__file__
-print("the wheel imports from", robot_hil.__file__)
+import gymnasium
+gymnasium.make("robot_hil/PickCube-v0", obs_type="state").reset(seed=0)  # needs the data files
+print("the wheel works from", robot_hil.__file__)
 """
 
 
