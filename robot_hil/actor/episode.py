@@ -31,6 +31,7 @@ class EpisodeResult:
     deadline_misses: int
     lateness_p99_s: float
     truncated: bool
+    """Cut by time, a person, a stop request or an error; also when it never began."""
 
 
 @dataclass(slots=True)
@@ -45,6 +46,7 @@ class Tally:
     interventions: int = 0
     version_first: int = -1
     version_last: int = -1
+    truncated: bool = True
 
     def count(self, step: Step, verdict: EventKind | None) -> None:
         """Add `step`, now pending, and the person's `verdict` on the episode, SUCCESS or FAIL, if any."""
@@ -52,6 +54,7 @@ class Tally:
         if self.steps == 0:
             self.version_first = step.policy_version
         self.version_last = step.policy_version
+        self.truncated = step.truncated
         self.steps += 1
         self.success = (self.success or step.success) if verdict is None else verdict is EventKind.SUCCESS
         self.episode_return += step.reward.get("human", step.reward["env"])

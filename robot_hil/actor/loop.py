@@ -102,26 +102,23 @@ class ControlLoop:
 
         TRAIN: the policy explores, the person may take over. DEMO: the person alone drives. EVAL: the policy acts
         deterministically; a device serves for e-stop, pause and verdicts only. Raises what `env` or `policy` raised,
-        and `SafetyError` on an e-stop, after closing the episode: nothing is cleared or retried here.
+        and `SafetyError` on an e-stop, after closing the episode: nothing is cleared or retried here. When a stop was
+        requested before the episode began nothing moves and the result has 0 steps.
         """
         if stream is not Stream.DEMO and self._policy is None:
             raise ConfigError(f"{stream.name} episodes need a policy; only DEMO episodes run without.")
         if stream is Stream.DEMO and self._teleop is None:
             raise ConfigError("DEMO episodes need a teleoperation device.")
         self._wait_while_held()
-        for role, who in ((Role.POLICY, self._policy), (Role.PERSON, self._teleop)):
-            if isinstance(who, EpisodeAware):
-                who.begin_episode(episode_seed(self.config.run_seed, stream, episode_id, role))
-        obs, _ = self._env.reset(seed=episode_seed(self.config.run_seed, stream, episode_id))
-        if self._spec is not None:
-            self._spec.validate_observation(obs)
-        self._arbiter.begin_episode()
         tally, misses = Tally(), self.pacer.misses
-        with punctual(self.config.realtime):
-            self.pacer.start()
-            start = self.clock.now()
-            last = self._run_steps(stream, episode_id, obs, tally)
-            duration = self.clock.now() - start
+        self.pacer.start()
+        start = self.clock.now()
+        if not self._stop:
+            obs = self._begin(stream, episode_id)
+            with punctual(self.config.realtime):
+                self.pacer.start()
+                start = self.clock.now()
+                self._run_steps(stream, episode_id, obs, tally)
         return EpisodeResult(
             episode_id=episode_id,
             stream=stream,
@@ -132,22 +129,33 @@ class ControlLoop:
             interventions=tally.interventions,
             policy_version_first=tally.version_first,
             policy_version_last=tally.version_last,
-            duration_s=duration,
+            duration_s=self.clock.now() - start,
             deadline_misses=self.pacer.misses - misses,
             lateness_p99_s=self.pacer.lateness_percentile(99),
-            truncated=last.truncated,
+            truncated=tally.truncated,
         )
 
     # -- one episode -----------------------------------------------------------------------------------------------
 
-    def _run_steps(self, stream: Stream, episode_id: int, obs: Observation, tally: Tally) -> Step:
-        """Step until the episode ends; emit all of it whatever happens. Returns the last step."""
+    def _begin(self, stream: Stream, episode_id: int) -> Observation:
+        """Seed everybody and reset; return the first observation."""
+        for role, who in ((Role.POLICY, self._policy), (Role.PERSON, self._teleop)):
+            if isinstance(who, EpisodeAware):
+                who.begin_episode(episode_seed(self.config.run_seed, stream, episode_id, role))
+        obs, _ = self._env.reset(seed=episode_seed(self.config.run_seed, stream, episode_id))
+        if self._spec is not None:
+            self._spec.validate_observation(obs)
+        self._arbiter.begin_episode()
+        return obs
+
+    def _run_steps(self, stream: Stream, episode_id: int, obs: Observation, tally: Tally) -> None:
+        """Step until the episode ends; emit all of it whatever happens."""
         try:
             while True:
                 step, obs = self._run_step(stream, episode_id, obs, tally)
                 self.pacer.wait()
                 if step.is_last:
-                    return step
+                    return
                 if self._throttle is not None:
                     while self._throttle() and not self._stop:
                         time.sleep(0.0005)
