@@ -1,7 +1,52 @@
 """What every test shares."""
 
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
 from hypothesis import HealthCheck, settings
+
+from robot_hil.data.specs import ArraySpec, EnvSpec
+from robot_hil.data.step import Step
 
 # A busy machine must not fail a property: no time limit per example.
 settings.register_profile("robot_hil", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("robot_hil")
+
+
+@pytest.fixture
+def small_spec() -> EnvSpec:
+    """A small specification with an image; `small_step` makes steps of it."""
+    return EnvSpec(
+        env_id="test/Small-v0",
+        observation={"front": ArraySpec(shape=(8, 8, 3), dtype="uint8"), "state": ArraySpec(shape=(5,))},
+        action=ArraySpec(shape=(7,), low=-1.0, high=1.0),
+        control_hz=10.0,
+        max_episode_steps=50,
+        task="do it",
+    )
+
+
+@pytest.fixture
+def small_step(small_spec: EnvSpec) -> Callable[..., Step]:
+    """Make a valid step, different for each `seed`; any field can be given."""
+
+    def make(seed: int = 0, **values: Any) -> Step:
+        rng = np.random.default_rng(seed)
+        defaults: dict[str, Any] = {
+            "obs": {name: spec.sample(rng) for name, spec in small_spec.observation.items()},
+            "action_policy": small_spec.action.sample(rng),
+            "action_human": np.full(7, np.nan, np.float32),
+            "action_executed": small_spec.action.sample(rng),
+            "authority": np.zeros(7, np.uint8),
+            "reward": {"env": 0.0},
+            "terminated": False,
+            "truncated": False,
+            "success": False,
+            "episode_id": 0,
+            "step_index": seed,
+        }
+        return Step(**(defaults | values))
+
+    return make

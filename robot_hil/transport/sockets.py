@@ -119,30 +119,35 @@ class Waker:
     """Wakes a thread that polls sockets, from any other thread, in microseconds."""
 
     def __init__(self) -> None:
-        self._reader, self._writer = socket.socketpair()
-        self._reader.setblocking(False)
-        self._writer.setblocking(False)
+        self._reader: socket.socket | None = None
+        self._writer: socket.socket | None = None
 
     def wake(self) -> None:
-        """Make the poll return; never blocks, legal after close."""
-        # a full pipe wakes as well
-        with contextlib.suppress(OSError):
-            self._writer.send(b"\0")
+        """Make the poll return; never blocks; does nothing before `register` and after `close`."""
+        if self._writer is not None:
+            # a full pipe wakes as well
+            with contextlib.suppress(OSError):
+                self._writer.send(b"\0")
 
     def register(self, poller: zmq.Poller) -> None:
-        """Let `poller` return on `wake`."""
+        """Let `poller` return on `wake`; look for work once more between this and the first poll."""
+        if self._reader is None:
+            self._reader, self._writer = socket.socketpair()
+            self._reader.setblocking(False)
+            self._writer.setblocking(False)
         poller.register(self._reader.fileno(), zmq.POLLIN)
 
     def drain(self) -> None:
         """Forget all wakes so far; call before looking for work."""
         with contextlib.suppress(OSError):
-            while self._reader.recv(4096):
+            while self._reader is not None and self._reader.recv(4096):
                 pass
 
     def close(self) -> None:
         """Release both ends; legal twice."""
-        self._reader.close()
-        self._writer.close()
+        for end in (self._reader, self._writer):
+            if end is not None:
+                end.close()
 
 
 def receive_all(sock: "zmq.Socket[bytes]", limit: int) -> list[list[bytes]]:

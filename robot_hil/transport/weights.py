@@ -60,8 +60,10 @@ class _Header(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class _Request(msgspec.Struct, forbid_unknown_fields=True):
-    have: Annotated[str, msgspec.Meta(max_length=64)]
-    """sha256 of what the subscriber has; empty for nothing."""
+    version: Annotated[int, msgspec.Meta(ge=-1, le=2**53)]
+    """What the subscriber has; -1 for nothing."""
+    sha256: Annotated[str, msgspec.Meta(max_length=64)]
+    """Of what it has: a learner that started again may give a version number a second time."""
 
 
 def encode_params(params: Mapping[str, Array]) -> bytes:
@@ -94,7 +96,7 @@ class WeightPublisher:
         self._lock = threading.Lock()
         self._offered: tuple[int, int, Mapping[str, Array], float] | None = None
         self._current: tuple[_Header, bytes, float] | None = None
-        self._waiting: dict[bytes, str] = {}
+        self._waiting: dict[bytes, _Request] = {}
         self._version = -1
         self._sent = self._refused = 0
         self._error: RobotHilError | None = None
@@ -158,6 +160,7 @@ class WeightPublisher:
         poller.register(sock, zmq.POLLIN)
         self._waker.register(poller)
         try:
+            self._encode_offered()
             while not self._stopping:
                 poller.poll(1000)
                 self._waker.drain()
@@ -190,7 +193,7 @@ class WeightPublisher:
         try:
             if len(frames) != 1:
                 raise SpecError(f"request has {len(frames)} parts instead of 1.")
-            self._waiting[peer] = protocol.unpack(frames[0], _Request).have
+            self._waiting[peer] = protocol.unpack(frames[0], _Request)
         except SpecError as error:
             self._refused += 1
             if self._refused in (1, 10, 100) or self._refused % 1000 == 0:
@@ -203,7 +206,7 @@ class WeightPublisher:
         header.age = time.monotonic() - published_t
         head = protocol.pack(header)
         for peer, have in list(self._waiting.items()):
-            if have == header.sha256:
+            if (have.version, have.sha256) == (header.version, header.sha256):
                 continue
             del self._waiting[peer]
             try:
@@ -279,8 +282,9 @@ class WeightSubscriber:
             while not self._stopping:
                 now = time.monotonic()
                 if now - asked >= _ASK_EVERY_S:
-                    have = self._latest.sha256 if self._latest is not None else ""
-                    if client.send([protocol.pack(_Request(have=have))]):
+                    has = self._latest
+                    request = _Request(version=has.version if has else -1, sha256=has.sha256 if has else "")
+                    if client.send([protocol.pack(request)]):
                         asked, heard = now, True
                     elif not heard and now - started > _COMPLAIN_AFTER_S:
                         heard = True

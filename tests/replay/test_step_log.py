@@ -1,0 +1,216 @@
+"""The step log: durable, idempotent, honest about what is missing, damaged or full."""
+
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from robot_hil.data import codec
+from robot_hil.errors import SpecError, StorageError
+from robot_hil.replay.step_log import StepLog
+
+
+@pytest.fixture
+def numbered(small_step):
+    """Make steps of one actor and epoch with these sequence numbers."""
+
+    def make(*seqs: int, actor: str = "actor", epoch: int = 1):
+        return [small_step(seq, actor_id=actor, epoch=epoch, seq=seq, episode_id=seq // 10) for seq in seqs]
+
+    return make
+
+
+def _keys(log: StepLog) -> list[tuple[str, int, int]]:
+    return [(step.actor_id, step.epoch, step.seq) for step in log.steps()]
+
+
+def test_order_of_arrival_survives_closing(tmp_path, numbered) -> None:
+    with StepLog(tmp_path / "log") as log:
+        assert log.append_many(numbered(0, 1, 2)) == 3
+        assert log.append_many(numbered(0, 1, actor="b")) == 2
+        assert log.append_many(numbered(3)) == 1
+    with StepLog(tmp_path / "log") as log:
+        assert _keys(log) == [*(("actor", 1, i) for i in range(3)), ("b", 1, 0), ("b", 1, 1), ("actor", 1, 3)]
+        assert [step.seq for step in log.steps(start=4)] == [1, 3]
+        assert log.epochs() == {("actor", 1): (0, 3), ("b", 1): (0, 1)}
+        assert [codec.peek(blob).seq for blob in log.blobs_of("actor", 1, 1, 2)] == [1, 2]
+        step = numbered(2)[0]
+        back = list(log.steps())[2]
+        np.testing.assert_array_equal(back.obs["front"], step.obs["front"])
+
+
+def test_appending_again_changes_nothing(tmp_path, numbered) -> None:
+    with StepLog(tmp_path / "log") as log:
+        log.append_many(numbered(0, 1, 2))
+        assert log.append_many(numbered(1, 2, 3, 3)) == 1
+        assert len(_keys(log)) == 4
+        info = log.info()
+        assert (info.steps, info.appended, info.duplicates, info.lost) == (4, 4, 3, 0)
+
+
+def test_gaps_are_counted_and_can_be_filled_or_given_up(tmp_path, numbered) -> None:
+    with StepLog(tmp_path / "log") as log:
+        log.append_many(numbered(0, 1, 4, 5))
+        assert log.high_water("actor", 1) == 1
+        assert log.info().lost == 2
+        log.append_many(numbered(2))
+        assert (log.high_water("actor", 1), log.info().lost) == (2, 1)
+        assert log.skip_to("actor", 1, 4) == 1
+        assert (log.high_water("actor", 1), log.info().lost) == (5, 1)
+        assert log.skip_to("actor", 1, 9) == 3
+        assert (log.high_water("actor", 1), log.info().lost) == (8, 4)
+        assert log.skip_to("actor", 1, 5) == 0
+        assert log.append_many(numbered(7)) == 0
+
+
+@given(st.lists(st.lists(st.integers(0, 12), max_size=5), max_size=8), st.integers(-1, 12))
+@settings(max_examples=25)
+def test_behaves_as_a_set_of_numbers(tmp_path_factory, small_step, batches, trim: int) -> None:
+    with StepLog(tmp_path_factory.mktemp("log") / "log", sync=False) as log:
+        seen: list[int] = []
+        for batch in batches:
+            new = log.append_many([small_step(n, epoch=1, seq=n) for n in batch])
+            fresh = [n for i, n in enumerate(batch) if n not in seen and n not in batch[:i]]
+            assert new == len(fresh)
+            seen += fresh
+            assert log.high_water("actor", 1) == next(n for n in range(99) if n not in seen) - 1
+            assert log.info().lost == (max(seen) + 1 - len(seen) if seen else 0)
+        assert [step.seq for step in log.steps()] == seen
+        assert log.trim("actor", 1, trim) == sum(n <= trim for n in seen)
+        assert [step.seq for step in log.steps()] == [n for n in seen if n > trim]
+        # what was trimmed is remembered as had, as far as nothing was missing
+        run = [n for n in range(log.high_water("actor", 1) + 1)]
+        assert log.append_many([small_step(n, epoch=1, seq=n) for n in run]) == 0
+
+
+def test_epochs_never_repeat_and_episodes_go_on(tmp_path, numbered) -> None:
+    with StepLog(tmp_path / "log") as log:
+        assert log.last_episode("actor") == -1
+        assert [log.new_epoch("actor"), log.new_epoch("b"), log.new_epoch("actor")] == [1, 1, 2]
+        log.append_many(numbered(*range(25)))
+        assert log.last_episode("actor") == 2
+        log.trim("actor", 1, 24)
+        assert log.info().steps == 0
+    with StepLog(tmp_path / "log") as log:
+        assert log.new_epoch("actor") == 3
+        assert log.last_episode("actor") == 2
+        assert log.high_water("actor", 1) == 24
+
+
+def test_a_folder_of_another_run_is_refused_by_name(tmp_path) -> None:
+    path = tmp_path / "log"
+    StepLog(path, meta={"run_id": "a", "task": "pick", "spec": {"control_hz": 10.0}}).open().close()
+    StepLog(path, meta={"run_id": "a", "task": "pick"}).open().close()
+    with pytest.raises(StorageError, match=r"task: the folder has 'pick', this run has 'peg'.*--out"):
+        StepLog(path, meta={"run_id": "a", "task": "peg"}).open()
+    with pytest.raises(StorageError, match=r"spec.control_hz: the folder has 10.0, this run has 20.0"):
+        StepLog(path, meta={"spec": {"control_hz": 20.0}}).open()
+
+
+def test_meta_values_survive(tmp_path) -> None:
+    with StepLog(tmp_path / "log") as log:
+        assert log.get_meta("x") is None
+        log.set_meta("x", {"a": [1, 2.5, "b"]})
+    with StepLog(tmp_path / "log") as log:
+        assert log.get_meta("x") == {"a": [1, 2.5, "b"]}
+
+
+def test_the_map_grows(tmp_path, small_step) -> None:
+    big = small_step(0)
+    big = replace(big, obs={"front": np.zeros((1000, 1000, 3), np.uint8)})
+    with StepLog(tmp_path / "log", sync=False) as log:
+        blobs = [codec.encode(replace(big, epoch=1, seq=n)) for n in range(50)]
+        assert log.append_many(blobs) == 50
+        assert log.high_water("actor", 1) == 49
+
+
+def test_at_its_limit_it_says_so_and_keeps_the_rest(tmp_path, small_step) -> None:
+    big = replace(small_step(0), obs={"front": np.zeros((1000, 1000, 3), np.uint8)})
+    stored = 0
+    with StepLog(tmp_path / "log", max_bytes=1 << 26, sync=False) as log:
+        with pytest.raises(StorageError, match="limit of 67108864 bytes"):
+            for stored in range(100):
+                log.append_many([replace(big, epoch=1, seq=stored)])
+        assert len(_keys(log)) == stored
+        log.trim("actor", 1, 9)
+        assert log.append_many([replace(big, epoch=1, seq=stored)]) == 1
+
+
+_FULL_DISK = """
+import resource, signal, sys
+import numpy as np
+from robot_hil.errors import StorageError
+from robot_hil.replay.step_log import StepLog
+from robot_hil.data.step import Step
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+zeros = np.zeros(7, np.float32)
+with StepLog(sys.argv[1]) as log:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
+    try:
+        for seq in range(1000):
+            log.append_many([Step(obs={"x": np.full(20000, seq, np.float32)}, action_policy=zeros, action_human=zeros,
+                action_executed=zeros, authority=np.zeros(7, np.uint8), reward={}, terminated=False, truncated=False,
+                success=False, episode_id=0, step_index=seq, epoch=1, seq=seq)])
+    except StorageError as error:
+        print(seq, error)
+"""
+
+
+def test_a_full_disk_loses_nothing_that_was_stored(tmp_path) -> None:
+    command = [sys.executable, "-c", _FULL_DISK, str(tmp_path / "log")]
+    result = subprocess.run(command, capture_output=True, text=True, check=True)
+    stored, _, message = result.stdout.partition(" ")
+    assert int(stored) > 2
+    assert "cannot be written" in message
+    assert "Free some room" in message
+    with StepLog(tmp_path / "log") as log:
+        steps = list(log.steps())
+        assert [step.seq for step in steps] == list(range(int(stored)))
+        assert all((step.obs["x"] == step.seq).all() for step in steps)
+
+
+def test_a_damaged_record_is_named(tmp_path, numbered) -> None:
+    with StepLog(tmp_path / "log") as log:
+        log.append_many(numbered(0, 1, 2))
+    data = tmp_path / "log" / "data.mdb"
+    content = bytearray(data.read_bytes())
+    image = numbered(1)[0].obs["front"].tobytes()
+    content[content.index(image) + 5] ^= 4
+    data.write_bytes(content)
+    with StepLog(tmp_path / "log") as log:
+        with pytest.raises(StorageError, match="record 1 .*CRC"):
+            list(log.steps())
+        with pytest.raises(StorageError, match="actor/1/1 "):
+            log.blobs_of("actor", 1)
+
+
+def test_a_file_that_is_no_log_is_refused(tmp_path) -> None:
+    (tmp_path / "log").mkdir()
+    (tmp_path / "log" / "data.mdb").write_bytes(b"x" * 8192)
+    with pytest.raises(StorageError, match="cannot be opened"):
+        StepLog(tmp_path / "log").open()
+
+
+def test_wrong_names_and_numbers_are_refused(tmp_path, small_step) -> None:
+    with StepLog(tmp_path / "log") as log:
+        with pytest.raises(SpecError, match="sequence number"):
+            log.append_many([small_step()])
+        with pytest.raises(SpecError, match="actor id"):
+            log.append_many([small_step(actor_id="a/b", seq=0)])
+        with pytest.raises(SpecError):
+            log.append_many([b"junk"])
+        assert log.info().appended == 0
+
+
+def test_it_acts_only_when_open(tmp_path) -> None:
+    log = StepLog(tmp_path / "log")
+    assert not (tmp_path / "log").exists()
+    with pytest.raises(StorageError, match="open"):
+        log.info()
+    assert log.open() is log.open()
+    log.close()
+    log.close()
