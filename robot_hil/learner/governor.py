@@ -88,13 +88,17 @@ class UpdateGovernor:
 
     def step_budget(self) -> int | None:
         """Return how many further steps a simulated actor may make now; None (no limit) for a real robot."""
+        limit = self.step_limit()
+        return None if limit is None else max(0, limit - self._steps)
+
+    def step_limit(self) -> int | None:
+        """Return how many steps in all, warm-up included, may have been made before more updates; None for no limit."""
         if self._real_time:
             return None
         with self._lock:
             # Counted step c + 1 may begin while floor(utd * (c - slack)) <= settled: solved for the largest c + 1.
             settled = self._updates + self._written_off
-            allowed = self._slack + math.ceil((settled + 1) / self._utd)
-            return max(0, self._start_after + allowed - self._steps)
+            return self._start_after + self._slack + math.ceil((settled + 1) / self._utd)
 
     def state(self) -> dict[str, int | str]:
         """Return what a checkpoint needs."""

@@ -243,16 +243,20 @@ class ReplayBuffer:
         reward_view: RewardView,
         aux_view: Callable[[Columns], Mapping[str, Array]] | None = None,
         out: Batch | None = None,
+        parts: int = 1,
     ) -> Batch:
         """Draw a batch (see `Batch`), uniformly or by weight within each pool, ordered by pool.
 
+        With `parts` > 1 the batch is that many minibatches one after the other, each with its share of every pool.
         Equal generator, equal contents: equal batch. Raises `StorageError` when the pools asked for are empty.
         `out`, from `empty_batch`, receives the observations; without it new arrays are made.
         """
+        if batch_size < 1 or parts < 1 or batch_size % parts:
+            raise ConfigError(f"cannot draw {batch_size} rows as {parts} equal minibatches.")
         target = self.empty_batch(batch_size) if out is None else out
         with self._gather_lock:
             with self._lock:
-                rows, pool = self._draw(rng, fractions, batch_size)
+                rows, pool = self._draw(rng, fractions, batch_size, parts)
                 batch, next_slots = self._facts(rows, n_step, gamma, reward_view)
                 if aux_view is not None:
                     batch |= aux_view(self.columns(rows))
@@ -262,24 +266,37 @@ class ReplayBuffer:
         return {key: target[key] for key in target if key.startswith(("obs/", "next_obs/"))} | batch
 
     def sample_view(
-        self, view: View, rng: np.random.Generator, batch_size: int, gamma: float, step: int, out: Batch | None = None
+        self,
+        view: View,
+        rng: np.random.Generator,
+        batch_size: int,
+        gamma: float,
+        step: int,
+        out: Batch | None = None,
+        parts: int = 1,
     ) -> Batch:
         """Draw the batch that `view` (a method) wants after `step` environment steps, its weights included."""
         shares = view.share(self.sizes, step)
-        batch = self.sample(rng, shares, batch_size, view.n_step, gamma, view.reward, view.aux, out)
+        batch = self.sample(rng, shares, batch_size, view.n_step, gamma, view.reward, view.aux, out, parts)
         batch["critic_weight"], batch["actor_weight"] = view.weights(batch)
         return batch
 
-    def _draw(self, rng: np.random.Generator, fractions: Mapping[str, float], batch_size: int) -> tuple[Array, Array]:
+    def _draw(
+        self, rng: np.random.Generator, fractions: Mapping[str, float], batch_size: int, parts: int
+    ) -> tuple[Array, Array]:
         counts = share_out(fractions, self.sizes, batch_size, rng)
-        parts = []
+        drawn: list[Array] = []
         for name, count in counts.items():
             pool = self._pools[name]
             if count and self._weight is not None:
-                parts.append(pool.draw_weighted(rng, count, self._weight))
+                drawn.append(pool.draw_weighted(rng, count, self._weight))
             elif count:
-                parts.append(pool.draw(rng, count))
-        return np.concatenate(parts), np.repeat(np.arange(len(POOLS), dtype=np.uint8), list(counts.values()))
+                drawn.append(pool.draw(rng, count))
+        rows = np.concatenate(drawn)
+        pool = np.repeat(np.arange(len(POOLS), dtype=np.uint8), list(counts.values()))
+        # Dealt like cards: row i goes to minibatch i modulo `parts`, and the minibatches then follow one another.
+        order = np.arange(batch_size).reshape(-1, parts).T.ravel()
+        return rows[order], pool[order]
 
     def _facts(self, rows: Array, n_step: int, gamma: float, reward_view: RewardView) -> tuple[Batch, Array]:
         """Return everything of the batch but observations, and the slots of the next observations."""

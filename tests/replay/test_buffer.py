@@ -247,6 +247,20 @@ def test_sampling_into_given_arrays(make_buffer, make_step):
     assert_paired(batch)
 
 
+def test_every_minibatch_has_its_share_of_each_pool(make_buffer, make_step):
+    buffer = make_buffer()
+    add_episode(buffer, make_step, 0, 9, demo=True)
+    add_episode(buffer, make_step, 1, 9, human=(3, 4))
+    batch = draw(buffer, size=400, parts=4)
+    assert_paired(batch)
+    for minibatch in np.split(batch["pool"], 4):
+        assert np.bincount(minibatch).tolist() == [25, 25, 50]
+    whole = draw(buffer, size=400)
+    np.testing.assert_array_equal(np.sort(whole["row"]), np.sort(batch["row"]))
+    with pytest.raises(ConfigError, match="401 rows as 4"):
+        draw(buffer, size=401, parts=4)
+
+
 def test_nothing_to_sample_is_said(make_buffer, make_step):
     buffer = make_buffer()
     with pytest.raises(StorageError, match="nothing to sample"):
