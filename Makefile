@@ -17,9 +17,9 @@ help:
 demo: $(READY)
 	$(BIN)/robot-hil demo $(ARGS)
 
-# One numerical thread per test process: the processes already fill the cores.
+# One numerical thread per test process: the processes already fill the cores. More than 8 of them gain nothing.
 test: $(READY_DEV)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 8 $(ARGS)
 
 check: $(READY_DEV)
 	$(BIN)/ruff check .

@@ -67,7 +67,7 @@ def window_of(episodes: Sequence[EpisodeRow]) -> Window:
 def windows(episodes: Sequence[EpisodeRow]) -> list[Window]:
     """Return the window after every online episode; other phases are left out."""
     online = [row for row in episodes if row.phase == "train"]
-    return [window_of(online[: end + 1]) for end in range(len(online))]
+    return [window_of(online[max(0, end - WINDOW) : end]) for end in range(1, len(online) + 1)]
 
 
 def env_steps_to_goal(episodes: Sequence[EpisodeRow]) -> int | None:
