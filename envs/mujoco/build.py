@@ -40,7 +40,10 @@ def build_env(
     return RobotEnv(
         task_of(world),
         gate,
-        {name: MujocoCamera(world, small, name) for name in ("front", "wrist")},
+        {
+            "front": MujocoCamera(world, small, "front"),
+            "wrist": MujocoCamera(world, small, "held_wrist" if held else "wrist"),
+        },
         world.advance,
         obs_type=obs_type,
         control_hz=control_hz,

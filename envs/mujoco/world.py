@@ -68,10 +68,11 @@ class World:
         self.mj.mj_resetData(self.model, self.data)
 
     def refresh(self) -> None:
-        """Compute poses and sensors after bodies were put somewhere."""
-        self.wrench_sum[:] = 0.0
+        """Bring poses, set-points and sensors in line after bodies were put somewhere: everything is at rest."""
         self.mj.mj_forward(self.model, self.data)
-        self.wrench_sum += WRENCH_SAMPLES * self.data.sensordata[self._wrench]
+        self.data.ctrl[:] = self.data.actuator_length
+        self.mj.mj_forward(self.model, self.data)
+        self.wrench_sum[:] = WRENCH_SAMPLES * self.data.sensordata[self._wrench]
 
     def place_tool(self, joints: Sequence[float], pos: Sequence[float], quat: Sequence[float] = DOWN) -> Array:
         """Put the tool at `pos` and `quat` by damped least squares from `joints`; return the joints (7,)."""
