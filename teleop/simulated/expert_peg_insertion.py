@@ -15,6 +15,7 @@ class _Scene(NamedTuple):
     yaw: float  # to turn the peg about the vertical axis, nearest of the square's four [rad]
     tilt: tuple[float, float]  # to turn about x and y so that the peg stands upright [rad]
     lead: tuple[float, float, float]  # commanded minus measured tool position [m]
+    touching: bool  # the height of the plate, or below it without being inside
     inside: bool
     aligned: bool
 
@@ -60,15 +61,18 @@ class PegInsertionExpert:
             centre = [0.4 * off - 0.2 * lead for off, lead in zip(s.off, s.lead[:2], strict=True)]
             move = [*centre, -0.6 * speed * self.action_scale]
         elif s.aligned:
-            move = [*(0.6 * (off - 0.6 * lead) for off, lead in zip(s.off, s.lead[:2], strict=True))]
+            move = [0.5 * (off - 0.3 * lead) for off, lead in zip(s.off, s.lead[:2], strict=True)]
             move.append(-0.5 * speed * self.action_scale)
-        elif s.height < 0.001:
+        elif s.touching and s.side < 3.0 * self.clearance and abs(s.yaw) < 0.03:
+            # Nearly there: lean on the edge and slide until it drops in, as one does by feel.
+            move = [*(0.3 * off for off in s.off), 0.5 * (-0.001 - s.lead[2])]
+        elif s.touching:
             move = [0.0, 0.0, speed * self.action_scale]  # beside the hole or jammed: lift first
         else:
             rise = self.hover - s.height
             goal = (*s.off, min(0.0, rise) if s.side < 4.0 * self.clearance else rise)
             # Allow for the motion already commanded; near the goal less, or the arm's sag would never be corrected.
-            trust = 1.0 if s.side > 0.005 else 0.6
+            trust = 1.0 if s.side > 0.005 else 0.3
             way = [g - trust * lead for g, lead in zip(goal, s.lead, strict=True)]
             move = [self.action_scale * m for m in towards(way, self.action_scale, speed)]
         turn = [0.5 * t / self.rotation_scale for t in (*s.tilt, s.yaw)]
@@ -123,8 +127,9 @@ class PegInsertionExpert:
         off = (hole[0] - tip[0], hole[1] - tip[1])
         side, height = math.hypot(*off), tip[2] - hole[2]
         yaw = wrap(number(world["hole_yaw"]) - number(world["peg_yaw"]), math.pi / 2)
-        inside = height < -0.0015 and side < 4.0 * self.clearance
+        inside = height < -0.001 and side < 2.0 * self.clearance
+        touching = height < 0.001 and not inside
         close = 0.5 * self.clearance + 0.05 * max(0.0, height)
         aligned = side < close and abs(yaw) < 0.015 and max(abs(tilt[0]), abs(tilt[1])) < 0.02
         lead = (target[0] - tcp[0], target[1] - tcp[1], target[2] - tcp[2])
-        return _Scene(off, side, height, yaw, tilt, lead, inside, aligned)
+        return _Scene(off, side, height, yaw, tilt, lead, touching, inside, aligned)

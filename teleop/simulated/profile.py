@@ -9,9 +9,9 @@ from robot_hil.errors import ConfigError
 class Profile:
     """One kind of person. Times are control steps (0.1 s at 10 Hz)."""
 
-    speed: float = 0.4
+    speed: float = 0.35
     """Largest deflection used in free space, share of full scale, in (0, 1]."""
-    dwell_steps: int = 3
+    dwell_steps: int = 5
     """Pause before a delicate move (closing on the cube, entering the hole)."""
     smoothing: float = 0.5
     """Share of a change of command larger than `slew` that waits for the next step, in [0, 1): the hand has inertia."""
