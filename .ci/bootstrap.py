@@ -27,7 +27,11 @@ VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
 TORCH = "2.13.0"
 CPU_INDEX = "https://download.pytorch.org/whl/cpu"
-GL_PACKAGES = ["libegl1", "libgl1-mesa-dri", "libosmesa6"]
+# Newer distributions have no OSMesa any more; EGL alone is enough there.
+GL_COMMAND = (
+    "apt-get update && (apt-get install -y --no-install-recommends libegl1 libgl1-mesa-dri libosmesa6"
+    " || apt-get install -y --no-install-recommends libegl1 libgl1-mesa-dri)"
+)
 
 
 def say(text: str) -> None:
@@ -108,13 +112,12 @@ def install_gl() -> None:
     """Make headless rendering possible on Linux: as root install EGL or OSMesa, else say how; never fails."""
     if platform.system() != "Linux" or can_load("libEGL.so.1", "libOSMesa.so.8", "libOSMesa.so.6", "libOSMesa.so"):
         return
-    command = f"apt-get update && apt-get install -y --no-install-recommends {' '.join(GL_PACKAGES)}"
     if os.geteuid() == 0 and shutil.which("apt-get"):
-        say(f"neither EGL nor OSMesa found: installing {' '.join(GL_PACKAGES)}")
+        say("neither EGL nor OSMesa found: installing them with apt-get")
         environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-        if subprocess.run(["sh", "-c", command], env=environment, stdout=subprocess.DEVNULL).returncode == 0:
+        if subprocess.run(["sh", "-c", GL_COMMAND], env=environment, stdout=subprocess.DEVNULL).returncode == 0:
             return
-    say(f"camera images need EGL or OSMesa, and neither was found. On Debian or Ubuntu: sudo sh -c '{command}'")
+    say(f"camera images need EGL or OSMesa, and neither was found. On Debian or Ubuntu: sudo sh -c '{GL_COMMAND}'")
 
 
 def main() -> None:
