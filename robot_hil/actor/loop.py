@@ -57,8 +57,8 @@ class ControlLoop:
 
     `sink` must never block and is called in the loop's thread. `throttle` lets a *simulated* actor wait for the
     learner: it is asked between steps, may itself do work, and says True while the actor should wait. `gate` is the
-    safety gate inside `env`, when there is one: the loop tells it of an e-stop and asks its watchdog. In virtual
-    time the devices must stamp their samples on `clock`.
+    safety gate inside `env`, when there is one: the loop tells it of an e-stop, asks its watchdog, and stops
+    the arm at the end of each episode. In virtual time the devices must stamp their samples on `clock`.
     """
 
     def __init__(
@@ -166,6 +166,8 @@ class ControlLoop:
             raise
         finally:
             self._emit_pending(tally, closes=True)
+            if self._gate is not None:  # between episodes nobody commands: the arm must not go on to its last target
+                self._gate.stop()
 
     def _run_step(self, stream: Stream, episode_id: int, obs: Observation, tally: Tally) -> tuple[Step, Observation]:
         """Run one period up to its deadline; the step becomes pending. Returns it and the observation after it."""
@@ -186,7 +188,7 @@ class ControlLoop:
             rewards["human"] = 1.0 if verdict is EventKind.SUCCESS else 0.0
             terminated = True
         cut = self._stop or any(e.kind is EventKind.RESET for e in events)
-        truncated = bool(truncated) or (cut and not terminated)
+        truncated = (bool(truncated) or cut) and not terminated  # the task is over: nothing to bootstrap from
         human = human_action(sample, len(decision.action))
         step = Step(
             obs=obs,

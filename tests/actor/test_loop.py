@@ -52,7 +52,7 @@ class Rig:
     def run(self, stream=Stream.TRAIN, episode_id=0):
         return self.loop.run_episode(stream, episode_id)
 
-    def check(self, complete=True):
+    def check(self):
         """The recorded steps are the executed ones, each once, linked to one another and ended once."""
         assert [s.step_index for s in self.steps] == list(range(len(self.steps)))
         assert np.array_equal([s.action_executed for s in self.steps], self.env.executed)
@@ -165,6 +165,13 @@ def test_success_flag_of_the_environment_is_kept_apart_from_the_reward():
     assert [s.step_index for s in rig.steps if s.success] == [2]
 
 
+def test_verdict_at_the_time_out_terminates():
+    rig = Rig({3: EventKind.FAIL}, env=WalkEnv(horizon=4))
+    rig.run()
+    rig.check()
+    assert rig.steps[-1].terminated
+
+
 def test_time_out_truncates():
     rig = Rig(env=WalkEnv(horizon=4))
     result = rig.run()
@@ -225,6 +232,24 @@ def test_estop_stops_the_gate_before_anything_is_sent_and_ends_the_loop():
     with pytest.raises(SafetyError):  # latched: no reset either
         rig.run(episode_id=1)
     assert len(rig.env.seeds) == 1
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_arm_is_stopped_at_the_end_of_an_episode_without_a_latch(fails):
+    def fail(k):
+        if fails and k == 3:
+            raise ValueError("bug")
+
+    clock = VirtualClock()
+    arm = PointArm(clock)
+    gate = SafetyGate(arm, limits(), clock)
+    gate.connect()
+    try:
+        Rig(gate=gate, clock=clock, env=WalkEnv(on_step=fail)).run()
+    except ValueError:
+        assert fails
+    assert arm.stops == 1
+    assert gate.mode is GateState.RUN
 
 
 def test_watchdog_of_the_gate_is_asked_every_period():
