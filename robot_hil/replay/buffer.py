@@ -293,10 +293,10 @@ class ReplayBuffer:
             elif count:
                 drawn.append(pool.draw(rng, count))
         rows = np.concatenate(drawn)
-        pool = np.repeat(np.arange(len(POOLS), dtype=np.uint8), list(counts.values()))
+        pools = np.repeat(np.arange(len(POOLS), dtype=np.uint8), list(counts.values()))
         # Dealt like cards: row i goes to minibatch i modulo `parts`, and the minibatches then follow one another.
         order = np.arange(batch_size).reshape(-1, parts).T.ravel()
-        return rows[order], pool[order]
+        return rows[order], pools[order]
 
     def _facts(self, rows: Array, n_step: int, gamma: float, reward_view: RewardView) -> tuple[Batch, Array]:
         """Return everything of the batch but observations, and the slots of the next observations."""
