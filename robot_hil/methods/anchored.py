@@ -45,7 +45,7 @@ class Anchored(Method):
                 f"anneal_steps is {self.anneal_steps}, must be > 0."
             )
 
-    def share(self, pools: Mapping[str, int], step: int) -> Mapping[str, float]:  # noqa: ARG002 -- part of the contract
+    def share(self, pools: Mapping[str, int], step: int) -> Mapping[str, float]:
         """See the class; the demonstrations take over the interventions' share while there are none."""
         fade = min(1.0, step / self.anneal_steps)
         demo = self.demo_share + fade * (self.demo_share_end - self.demo_share)

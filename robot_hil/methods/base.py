@@ -34,7 +34,7 @@ class Method:
         if not 0 <= self.online_share <= 1:
             raise ConfigError(f"online_share is {self.online_share}; it must lie in [0, 1].")
 
-    def share(self, pools: Mapping[str, int], step: int) -> Mapping[str, float]:  # noqa: ARG002 -- part of the contract
+    def share(self, pools: Mapping[str, int], step: int) -> Mapping[str, float]:
         """Return the share of a batch by pool, given the pools' sizes and the count of environment steps."""
         demo, intervention = pools["demo"], pools["intervention"]
         part = demo / max(1, demo + intervention)
@@ -52,7 +52,7 @@ class Method:
         cut = columns["handover"] if self.cut_at_handover else np.zeros(len(reward), bool)
         return reward, mask, cut
 
-    def aux(self, columns: Columns) -> Mapping[str, Array]:  # noqa: ARG002 -- part of the contract
+    def aux(self, columns: Columns) -> Mapping[str, Array]:
         """Return further batch entries, (n, ...) each; an entry of the batch with the same name is replaced.
 
         The batch already has `imitate`: 1 for demonstrations and where a person drove and had not let go, else 0.
