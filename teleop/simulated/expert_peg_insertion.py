@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from robot_hil.data.specs import Array
-from robot_hil.teleop.simulated.expert import World, floats, number, to_action, towards, wrap
+from robot_hil.teleop.simulated.expert import World, clip01, floats, number, to_action, towards, wrap
 
 
 class _Scene(NamedTuple):
@@ -39,7 +39,9 @@ class PegInsertionExpert:
     hover: float = 0.008
     """Height of the tip at which it is aligned [m]."""
     nominal_step: float = 0.004
-    """Path of a careful person per step, the unit of the cost [m]."""
+    """Path of a careful person per step in the open, the unit of the cost [m]."""
+    insert_step: float = 0.002
+    """The same inside the hole [m]."""
 
     @property
     def action_dim(self) -> int:
@@ -80,15 +82,23 @@ class PegInsertionExpert:
         return to_action((*(m / self.action_scale for m in move), *turn))
 
     def cost_to_go(self, world: World) -> float:
-        """Travel, turn and insert, in careful steps; a peg beside the hole has the way back up to go."""
+        """Travel, align and insert, in careful steps; a peg far beside the hole has the way back up to go.
+
+        The last millimetres count by halvings, so that fine alignment shows as progress.
+        """
         s = self._look(world)
-        sink = max(0.0, self.depth + min(0.0, s.height)) / self.nominal_step
+        sink = max(0.0, self.depth + min(0.0, s.height)) / self.insert_step
         if s.inside:
             return sink
-        stuck = max(0.0, 0.5 * self.hover - s.height) / self.nominal_step if not s.aligned else 0.0
-        above = max(0.0, s.height) / self.nominal_step
-        turn = abs(s.yaw) / (0.4 * self.rotation_scale)
-        return s.side / self.nominal_step + above + turn + 2.0 * stuck + sink
+        fine = 0.5 * self.clearance
+        halvings = min(4.0, math.log2(max(s.side, fine) / fine)) + min(3.0, math.log2(max(abs(s.yaw), 0.015) / 0.015))
+        turn = abs(s.yaw) / (0.8 * self.rotation_scale) + max(abs(s.tilt[0]), abs(s.tilt[1])) / (
+            0.8 * self.rotation_scale
+        )
+        travel = (s.side + max(0.0, s.height)) / self.nominal_step
+        beside = clip01((s.side - 0.0015) / 0.0015)
+        back_up = beside * max(0.0, 0.5 * self.hover - s.height) / self.nominal_step
+        return travel + turn + halvings + 2.0 * back_up + sink
 
     def predict(self, world: World, action: Array) -> World:
         """See `Expert.predict`."""

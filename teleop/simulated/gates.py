@@ -108,7 +108,8 @@ class PredictedFailureGate:
     """Takes over when `bad` of the last `window` proposals led away from success, or `hazards` in a row into trouble.
 
     A step is bad when the action that the policy proposes raises the predicted cost by more than `tolerance`.
-    Where proposals are not told, a step is bad when the cost did rise by as much.
+    Where proposals are not told, a step is bad when the cost did rise by as much. Like a `ProgressGate` with twice its
+    usual patience it also answers a standstill.
     """
 
     always = False
@@ -123,6 +124,7 @@ class PredictedFailureGate:
             )
         self._expert, self._bad, self._tolerance, self._hazards = expert, bad, tolerance, hazards
         self._recent: deque[bool] = deque(maxlen=window)
+        self._standstill = ProgressGate(patience=24)
         self.restart()
 
     def reset(self, rng: np.random.Generator) -> None:
@@ -131,6 +133,7 @@ class PredictedFailureGate:
 
     def restart(self) -> None:
         self._recent.clear()
+        self._standstill.restart()
         self._hazards_seen = 0
         self._last_cost = np.inf
 
@@ -144,7 +147,8 @@ class PredictedFailureGate:
             self._hazards_seen = self._hazards_seen + 1 if danger else 0
         self._recent.append(rise > self._tolerance)
         self._last_cost = situation.cost
-        return sum(self._recent) >= self._bad or self._hazards_seen >= self._hazards
+        stands_still = self._standstill.alarm(situation)
+        return stands_still or sum(self._recent) >= self._bad or self._hazards_seen >= self._hazards
 
 
 ActionValue = Callable[[World, Array], float]
@@ -152,7 +156,7 @@ ActionValue = Callable[[World, Array], float]
 
 
 class ValueGate:
-    """Takes over when the policy's action costs more than `delta` steps compared with the expert's.
+    """Takes over when the policy's action costs more than `delta` steps compared with the expert's at `speed`.
 
     The decision is flipped with probability `flip`: people err in both directions. `cost_after` replaces the
     kinematic one-step prediction, e.g. by a learnt critic. Without proposals it only errs.
@@ -161,7 +165,7 @@ class ValueGate:
     always = False
 
     def __init__(
-        self, expert: Expert, *, delta: float = 2.0, flip: float = 0.05, speed: float = 1.0,
+        self, expert: Expert, *, delta: float = 1.0, flip: float = 0.05, speed: float = 0.35,
         cost_after: ActionValue | None = None,
     ) -> None:  # fmt: skip
         if not 0.0 <= flip <= 1.0 or delta < 0:

@@ -73,9 +73,9 @@ CAREFUL = Profile()
 """The default: slow and steady, never fails."""
 COMPETENT = Profile(speed=0.7, dwell_steps=1, noise=0.12, blunder_rate=0.01, reaction_steps=2)
 """Quick, a little rough."""
-SIXTY_PERCENT = Profile(skill=0.6, noise=0.15, blunder_rate=0.03, reaction_steps=4)
+SIXTY_PERCENT = Profile(skill=0.62, noise=0.09, blunder_rate=0.01, reaction_steps=4)
 """Succeeds in about six of ten demonstrations."""
-THIRTY_PERCENT = Profile(skill=0.3, noise=0.2, blunder_rate=0.05, reaction_steps=5)
+THIRTY_PERCENT = Profile(skill=0.32, noise=0.1, blunder_rate=0.015, reaction_steps=5)
 """Succeeds in about three of ten demonstrations."""
 
 PROFILES = {

@@ -70,6 +70,7 @@ def test_predicted_failure_gate_judges_proposals_before_they_happen() -> None:
     gate = PredictedFailureGate(EXPERT, bad=6, window=8)
     cost = EXPERT.cost_to_go(WORLD)
     assert not any(alarms(gate, [cost] * 20, TOWARDS))
+    assert alarms(gate, [cost] * 25, TOWARDS)[-1]  # but it does not wait for ever
     assert alarms(gate, [cost] * 7, AWAY) == [False] * 5 + [True] * 2
 
 
