@@ -118,6 +118,15 @@ class EpisodeAware(Protocol):
         ...
 
 
+@runtime_checkable
+class ProposalAware(Protocol):
+    """A device that looks at what the policy is about to do: a preview, or a simulated person's judgement."""
+
+    def observe_proposal(self, action: Array) -> None:
+        """Take this step's proposal, float32 (A,), before `latest` is asked; must return at once."""
+        ...
+
+
 class Agent(Protocol):
     """A learning algorithm. `State` is opaque, owned by the backend and may be changed in place by `update`.
 

@@ -18,7 +18,7 @@ from robot_hil.data.specs import Array, EnvSpec, Observation
 from robot_hil.data.step import Step
 from robot_hil.data.teleop import EventKind, SampleStatus, TeleopEvent, TeleopSample
 from robot_hil.errors import ConfigError, SafetyError
-from robot_hil.protocols import EpisodeAware, Policy, TeleopDevice
+from robot_hil.protocols import EpisodeAware, Policy, ProposalAware, TeleopDevice
 
 _log = logging.getLogger(__name__)
 
@@ -86,6 +86,7 @@ class ControlLoop:
         """The newest decision, for displays."""
         self._env, self._policy, self._arbiter, self._sink = env, policy, arbiter, sink
         self._teleop, self._gate, self._throttle, self._spec = teleop, gate, throttle, spec
+        self._previewer = teleop if isinstance(teleop, ProposalAware) else None
         self._stop = False
 
     def request_stop(self) -> None:
@@ -101,9 +102,9 @@ class ControlLoop:
         """Run one episode from reset to its last step.
 
         TRAIN: the policy explores, the person may take over. DEMO: the person alone drives. EVAL: the policy acts
-        deterministically; a device serves for e-stop, pause and verdicts only. Raises what `env` or `policy` raised,
-        and `SafetyError` on an e-stop, after closing the episode: nothing is cleared or retried here. When a stop was
-        requested before the episode began nothing moves and the result has 0 steps.
+        deterministically; a device serves for e-stop, pause and verdicts only (give no simulated person). Raises
+        what `env` or `policy` raised, and `SafetyError` on an e-stop, after closing the episode: nothing is cleared
+        or retried here. When a stop was requested before the episode began nothing moves and the result has 0 steps.
         """
         if stream is not Stream.DEMO and self._policy is None:
             raise ConfigError(f"{stream.name} episodes need a policy; only DEMO episodes run without.")
@@ -176,6 +177,8 @@ class ControlLoop:
         if stream is not Stream.DEMO and self._policy is not None:
             proposal = self._policy.act(obs, deterministic=stream is Stream.EVAL)
             version = self._policy.version
+            if self._previewer is not None:
+                self._previewer.observe_proposal(proposal)
         sample, events = self._ask_person(stream)
         decision = self._decide(proposal, sample, events)
         t_cmd = self.clock.now()

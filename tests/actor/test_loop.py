@@ -313,6 +313,25 @@ def test_episodes_repeat_exactly_whatever_ran_before():
     assert actions((Stream.TRAIN, 5)) != actions((Stream.TRAIN, 6))
 
 
+def test_device_that_wants_to_know_is_told_each_proposal_before_its_sample():
+    class Watcher(ScriptedPerson):
+        proposals = ()
+
+        def observe_proposal(self, action):
+            assert len(self.proposals) == self.tick + 1
+            self.proposals += (action.tolist(),)
+
+    clock = VirtualClock()
+    watcher = Watcher(clock, {})
+    watcher.start()
+    steps = []
+    config = LoopConfig(control_hz=20.0)
+    arbiter = Arbiter(ArbiterConfig(action_dim=A))
+    loop = ControlLoop(WalkEnv(), NoisyPolicy(), arbiter, steps.append, config, teleop=watcher, clock=clock)
+    loop.run_episode(Stream.TRAIN, 0)
+    assert list(watcher.proposals) == [s.action_policy.tolist() for s in steps]
+
+
 def test_throttle_is_asked_between_steps_and_makes_the_actor_wait():
     asked = []
 
