@@ -27,6 +27,8 @@ def build_env(
     """Return the environment of `scene`; `low` and `high` are the corners of the tool's workspace [m]."""
     if render_mode not in (None, "rgb_array"):
         raise ConfigError(f"render_mode is {render_mode!r}; choose None or 'rgb_array'.")
+    if not 1.0 <= control_hz <= 100.0:
+        raise ConfigError(f"control_hz is {control_hz}; allowed are 1 to 100 policy steps per second.")
     if not 16 <= image_size <= 640:
         raise ConfigError(f"image_size is {image_size}; allowed are 16 to 640 pixels.")
     world = World(scene, pictures=obs_type == "pixels" or render_mode is not None, held=held)

@@ -68,6 +68,7 @@ def test_gymnasium_checker_is_content(env_id: str, obs_type: str) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         check_env(env.unwrapped)
+    env.reset(seed=0)
     picture = env.render()
     assert isinstance(picture, np.ndarray)
     assert picture.shape == (480, 480, 3)
