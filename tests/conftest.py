@@ -15,7 +15,7 @@ settings.register_profile("robot_hil", deadline=None, suppress_health_check=[Hea
 settings.load_profile("robot_hil")
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def small_spec() -> EnvSpec:
     """A small specification with an image; `small_step` makes steps of it."""
     return EnvSpec(
@@ -28,7 +28,7 @@ def small_spec() -> EnvSpec:
     )
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def small_step(small_spec: EnvSpec) -> Callable[..., Step]:
     """Make a valid step, different for each `seed`; any field can be given."""
 

@@ -99,6 +99,7 @@ def encode(step: Step) -> bytes:
     """Return `step` as bytes, or raise `SpecError` for what the format cannot hold; floats are kept bit by bit."""
     parts: list[_ArrayHeader] = []
     arrays: list[Array] = []
+    _check_authority(step.authority)
     for group, name, value in _arrays_of(step):
         array = np.asarray(value)
         if array.dtype.name not in _DTYPES:
@@ -158,8 +159,7 @@ def decode(blob: bytes | memoryview) -> Step:
     if end != len(blob):
         raise SpecError(f"step has {len(blob) - end} bytes after its last array; it was not written by this program.")
     fields, obs, final = groups
-    if (fields["authority"] > max(Authority)).any():
-        raise SpecError(f"authority is {fields['authority']}; allowed are 0 to {int(max(Authority))}.")
+    _check_authority(fields["authority"])
     values: dict[str, Any] = {name: getattr(header, name) for name in _SCALARS} | fields
     return Step(**values, obs=obs, final_obs=final if header.has_final else None, segment=Segment(header.segment))
 
@@ -230,6 +230,11 @@ def _check_header(header: _Header) -> None:
         raise SpecError(f"step has the fields {shapes}; it needs {', '.join(_ACTIONS)} of one length.")
     if not header.has_final and any(part.group == 2 for part in header.arrays):
         raise SpecError("step has final observations but says it has none.")
+
+
+def _check_authority(authority: Array) -> None:
+    if (authority > max(Authority)).any():
+        raise SpecError(f"authority is {authority}; allowed are 0 to {int(max(Authority))}.")
 
 
 def _arrays_of(step: Step) -> Iterator[tuple[int, str, Array]]:

@@ -42,7 +42,9 @@ class IngestInfo:
     lost: int = 0
     """Sequence numbers an actor no longer has and the log never got."""
     refused: int = 0
-    """Messages and greetings that were dropped."""
+    """Messages and greetings that were malformed or did not match, and were dropped."""
+    unwelcome: int = 0
+    """Messages of peers that had not been welcomed, dropped unread; some after each reconnection are normal."""
 
 
 @dataclass(slots=True)
@@ -206,6 +208,7 @@ class IngestServer:
                     pending = []
                     self._greet(sock, peer, frames)
                 elif peer not in self._sessions:
+                    self._count(unwelcome=1)
                     self._send(sock, peer, protocol.RESYNC, b"")
                 elif frames and frames[0] == protocol.STEPS:
                     self._take(sock, peer, frames, pending)
@@ -215,6 +218,9 @@ class IngestServer:
                     raise SpecError(f"message of {len(frames)} parts is of no known kind.")
             except SpecError as error:
                 self._count(refused=1)
+                if peer in self._sessions:
+                    # an actor of ours that sends what cannot be stored: a person must hear of it
+                    self._refuse(sock, peer, f"the learner cannot take what this actor sends: {error}")
                 if self._info.refused in (1, 10, 100) or self._info.refused % 1000 == 0:
                     _log.warning("dropped message %d: %s", self._info.refused, error)
         self._commit(pending)
@@ -287,11 +293,12 @@ class IngestServer:
         reason = self._objection(hello)
         if reason:
             _log.warning("refused actor %r: %s", hello.actor_id, reason)
-            self._send(sock, peer, protocol.REFUSED, protocol.pack(protocol.Refusal(reason=reason)))
-            self._sessions.pop(peer, None)
             self._count(refused=1)
+            self._refuse(sock, peer, reason)
             return
-        self._step_log.set_meta(f"fence:{hello.actor_id}", [hello.epoch, hello.instance])
+        fence = [hello.epoch, hello.instance]
+        if self._step_log.get_meta(f"fence:{hello.actor_id}") != fence:
+            self._step_log.set_meta(f"fence:{hello.actor_id}", fence)
         for other, session in list(self._sessions.items()):
             if session.actor_id == hello.actor_id:
                 del self._sessions[other]
@@ -327,6 +334,11 @@ class IngestServer:
             )
         return ""
 
+    def _refuse(self, sock: "zmq.Socket[bytes]", peer: bytes, reason: str) -> None:
+        self._send(sock, peer, protocol.REFUSED, protocol.pack(protocol.Refusal(reason=reason)))
+        self._sessions.pop(peer, None)
+        self._count()
+
     def _send(self, sock: "zmq.Socket[bytes]", peer: bytes, kind: bytes, body: bytes) -> None:
         try:
             sock.send_multipart([peer, kind, body], zmq.NOBLOCK)
@@ -337,7 +349,9 @@ class IngestServer:
             self._sessions.pop(peer, None)
             self._count()
 
-    def _count(self, *, steps: int = 0, duplicates: int = 0, lost: int = 0, refused: int = 0) -> None:
+    def _count(
+        self, *, steps: int = 0, duplicates: int = 0, lost: int = 0, refused: int = 0, unwelcome: int = 0
+    ) -> None:
         old = self._info
         self._info = replace(
             old,
@@ -346,4 +360,5 @@ class IngestServer:
             duplicates=old.duplicates + duplicates,
             lost=old.lost + lost,
             refused=old.refused + refused,
+            unwelcome=old.unwelcome + unwelcome,
         )

@@ -292,16 +292,27 @@ class Uplink:
         count = min(len(self._queue), _STEPS_PER_COMMIT)
         if count == 0:
             return
-        steps = [self._queue[i] for i in range(count)]
-        blobs = [codec.encode(step) for step in steps]
+        steps: list[Step] = []
+        blobs: list[bytes] = []
+        unfit: SpecError | None = None
+        for index in range(count):
+            try:
+                blobs.append(codec.encode(self._queue[index]))
+            except SpecError as error:
+                # it passed `put`, so the actor is at fault: what came before it is stored, then the actor is stopped
+                unfit = error
+                break
+            steps.append(self._queue[index])
         self._spool.append_many(blobs)
         for step, blob in zip(steps, blobs, strict=True):
             if len(self._recent) < 2 * self._window:
                 self._recent[step.seq] = blob
         with self._changed:
-            for _ in range(count):
+            for step in steps:
                 self._queue.popleft()
-            self._end[self._epoch] = steps[-1].seq + 1
+                self._end[self._epoch] = step.seq + 1
+        if unfit is not None:
+            raise unfit
 
     def _keep_in_touch(self, now: float, started: float) -> None:
         if self._connected and now - self._heard > _SILENCE_S:

@@ -1,4 +1,7 @@
-"""A learner that only ingests, as a process of its own: `learner_process.py LOG PORT`. Prints `ready`, runs until killed."""
+"""A learner that only ingests, as a process of its own: `learner_process.py LOG PORT`.
+
+Prints `ready`, then runs until killed.
+"""
 
 import sys
 import time
