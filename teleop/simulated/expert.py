@@ -92,5 +92,7 @@ def floats(value: Any) -> list[float]:
 
 def number(value: Any) -> float:
     """Return one number of the world; refuses what is not finite."""
-    (out,) = floats((value,))
+    out = float(value)
+    if not math.isfinite(out):
+        raise ValueError(f"the world holds {out}; every number must be finite")
     return out
