@@ -68,20 +68,31 @@ def punctual(enabled: bool = True) -> Iterator[None]:
     """Keep the garbage collector, and where permitted other processes, from delaying this thread.
 
     The collector runs once before and is off inside, so use it around one episode.
-    The real-time scheduler needs a privilege; without it the loop runs with ordinary priority.
+    The real-time scheduler needs a privilege (root, or an rtprio limit); without it the priority stays ordinary.
     """
     if not enabled:
         yield
         return
     gc.collect()
     gc.disable()
-    policy, param = os.sched_getscheduler(0), os.sched_getparam(0)
-    try:
-        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(os.sched_get_priority_min(os.SCHED_FIFO)))
-    except OSError:
-        _log.debug("no permission for the real-time scheduler; running with ordinary priority")
+    urgent = _set_scheduler("SCHED_FIFO", priority=1)
     try:
         yield
     finally:
-        os.sched_setscheduler(0, policy, param)
+        if urgent:
+            _set_scheduler("SCHED_OTHER", priority=0)
         gc.enable()
+
+
+def _set_scheduler(name: str, priority: int) -> bool:
+    """Give this thread the scheduler `name`; return False where the system has none or does not permit it."""
+    if not hasattr(os, "sched_setscheduler"):
+        return False
+    try:
+        # Threads and processes started from here shall not inherit the urgency.
+        policy = getattr(os, name) | os.SCHED_RESET_ON_FORK
+        os.sched_setscheduler(0, policy, os.sched_param(priority))
+    except OSError as error:
+        _log.debug("scheduler %s is not available: %s", name, error)
+        return False
+    return True

@@ -1,6 +1,7 @@
 """Deadlines are absolute, misses are counted and never made up for in a burst."""
 
 import gc
+import os
 
 import numpy as np
 import pytest
@@ -102,3 +103,20 @@ def test_punctual_puts_everything_back():
     assert gc.isenabled()
     with punctual(enabled=False):
         assert gc.isenabled()
+
+
+def test_punctual_gives_the_ordinary_scheduler_back():
+    before = os.sched_getscheduler(0) & ~os.SCHED_RESET_ON_FORK
+    with punctual():
+        pass
+    assert os.sched_getscheduler(0) & ~os.SCHED_RESET_ON_FORK == before
+
+
+def test_punctual_works_without_the_privilege(monkeypatch):
+    def refuse(*_):
+        raise PermissionError("not permitted")
+
+    monkeypatch.setattr(os, "sched_setscheduler", refuse)
+    with punctual():
+        assert not gc.isenabled()
+    assert gc.isenabled()
