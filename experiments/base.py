@@ -1,0 +1,86 @@
+"""What an experiment is: environment, person, agent, method and numbers. A file per experiment holds one of these."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from robot_hil.actor.arbiter import ArbiterConfig, TailDriver
+from robot_hil.errors import ConfigError
+from robot_hil.learner.learner import LearnerConfig
+from robot_hil.methods.anchored import Anchored
+from robot_hil.methods.base import Method
+from robot_hil.methods.hil_serl import HilSerl
+from robot_hil.policies.torch.anchored import AnchoredConfig
+from robot_hil.policies.torch.hil_serl import HilSerlConfig
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PersonConfig:
+    """The simulated person of an experiment."""
+
+    expert: Literal["pick_cube", "peg_insertion", "none"] = "none"
+    """Which scripted expert moves the person's hand; `none` runs without a person."""
+    profile: Literal["careful", "competent", "sixty_percent", "thirty_percent"] = "careful"
+    """How well the person drives."""
+    gate: Literal["progress", "predicted_failure", "value", "random", "never"] = "progress"
+    """When the person takes over."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Goal:
+    """When training ends."""
+
+    max_env_steps: int = 5000
+    """Online steps after which training ends in any case."""
+    max_train_s: float = 3600.0
+    """Training time after which it ends in any case [s]."""
+    settle_episodes: int = 20
+    """Episodes to go on after the first window of 20 with >= 95 % success and <= 5 % human steps."""
+    cycle_ratio: float = 0.6
+    """Go on until the last 20 episodes took at most this share of the demonstrations' steps; 0 does not ask."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Experiment:
+    """Everything a run needs besides its seed and folder."""
+
+    name: str
+    env_id: str
+    """Gymnasium id; any environment with continuous actions can be trained."""
+    env_kwargs: Mapping[str, Any] = field(default_factory=dict)
+    observation: Literal["state", "pixels"] = "state"
+    person: PersonConfig = PersonConfig()
+    agent: AnchoredConfig | HilSerlConfig = AnchoredConfig()
+    method: Method = Anchored()
+    learner: LearnerConfig = LearnerConfig()
+    goal: Goal = Goal()
+    demos: int = 20
+    """Demonstrations recorded before training."""
+    eval_episodes: int = 50
+    """Fresh autonomous episodes at the end."""
+    realtime: bool = False
+    """Keep the control period on the machine's clock, as on a real robot."""
+
+    def __post_init__(self) -> None:
+        if self.demos < 0 or self.eval_episodes < 1:
+            raise ConfigError(f"demos is {self.demos}, must be >= 0; eval_episodes {self.eval_episodes}, must be >= 1.")
+    def baseline(self) -> "Experiment":
+        """The same experiment under the HIL-SERL baseline, with as many critic updates per step."""
+        learner, agent = self.learner, HilSerlConfig()
+        own_updates = self.agent.utd if isinstance(self.agent, AnchoredConfig) else agent.critic_to_actor
+        return replace(
+            self,
+            agent=agent,
+            method=HilSerl(),
+            learner=replace(
+                learner,
+                gamma=0.97,
+                clone_updates=0,
+                critic_warmup=0,
+                rounds_per_step=learner.rounds_per_step * own_updates / agent.critic_to_actor,
+            ),
+        )
+
+    def arbiter(self, action_dim: int) -> ArbiterConfig:
+        """Arbiter of a person with a dead-man switch: letting go hands over at once."""
+        return ArbiterConfig(action_dim=action_dim, release_tail_s=0.0, tail_driver=TailDriver.POLICY)

@@ -1,0 +1,14 @@
+"""pick_cube from two cameras."""
+
+from robot_hil.experiments.base import Experiment, PersonConfig
+from robot_hil.learner.learner import LearnerConfig
+from robot_hil.policies.torch.anchored import AnchoredConfig
+
+EXPERIMENT = Experiment(
+    name="pick_cube",
+    env_id="robot_hil/PickCube-v0",
+    observation="pixels",
+    person=PersonConfig(expert="pick_cube"),
+    agent=AnchoredConfig(utd=1, tau=0.01),
+    learner=LearnerConfig(batch_size=128, capacity=40_000),
+)

@@ -1,0 +1,16 @@
+"""The experiments by name."""
+
+from importlib import import_module
+
+from robot_hil.errors import UnknownNameError
+from robot_hil.experiments.base import Experiment
+
+NAMES = ("pick_cube", "pick_cube_state", "peg_insertion", "peg_insertion_state")
+
+
+def get(name: str) -> Experiment:
+    """Return the experiment called `name`; raises `UnknownNameError` with the choices."""
+    if name not in NAMES:
+        raise UnknownNameError("experiment", name, NAMES)
+    experiment: Experiment = import_module(f"robot_hil.experiments.{name}").EXPERIMENT
+    return experiment

@@ -1,0 +1,288 @@
+"""Anchored RLPD: the default agent. Off-policy actor-critic, LayerNorm ensemble, bounded values, human anchor.
+
+RLPD (Ball et al. 2023, arXiv 2302.02948) with a categorical critic on the known range of returns, targets from a
+subset of members, a delayed actor, a behaviour-cloning warm start, and a pull towards human actions wherever the
+critic still rates them above the policy's own (Q-filter).
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from robot_hil.data.specs import Array, ArraySpec, EnvSpec, Observation
+from robot_hil.policies import losses
+from robot_hil.policies.torch.common import (
+    ENCODER,
+    GroupAdam,
+    Inputs,
+    TorchState,
+    detached,
+    export_state,
+    load_state,
+    observation_batch,
+    polyak,
+    select,
+    to_numpy,
+)
+from robot_hil.policies.torch.networks import MlpSpec, Params, conv, gaussian, init_conv, init_mlp, mlp
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnchoredConfig:
+    """Numbers of the anchored-RLPD agent."""
+
+    hidden: tuple[int, ...] = (256, 256)
+    activation: str = "relu"
+    ensemble: int = 4
+    """Critics."""
+    subset: int = 2
+    """Critics drawn without replacement whose minimum is the target."""
+    utd: int = 4
+    """Critic updates per round; one actor update follows them."""
+    learning_rate: float = 3e-4
+    tau: float = 0.005
+    """Polyak rate of the target critics, per critic update."""
+    support: losses.Support | None = losses.Support()
+    """Bins of the categorical critic on the range of returns; None trains a squared error instead."""
+    init_temperature: float = 0.01
+    target_entropy_per_dim: float = -0.5
+    anchor: float = 1.0
+    """Weight of the pull towards human actions; 0 switches it off."""
+    anchor_q_filter: bool = True
+    """Pull only where the critic rates the human action above the policy's own."""
+    anchor_half_life: int = 1000
+    """Actor updates after which the anchor has half its weight; 0 keeps it."""
+    log_std: tuple[float, float] = (-5.0, 0.5)
+    """Range of the policy's log standard deviation before squashing."""
+    clip_norm: float = 10.0
+    filters: tuple[int, ...] = (32, 32, 32, 32)
+    features: int = 64
+    """Size of the image encoding."""
+    image_size: int = 64
+    """Side to which images are scaled down [pixels]."""
+    shift: int = 3
+    """Random shift of images in training [pixels]."""
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.subset <= self.ensemble:
+            raise ValueError(f"subset is {self.subset}; allowed are 1 to ensemble = {self.ensemble}.")
+
+
+class AnchoredRlpd:
+    """The agent; see `robot_hil.protocols.Agent`. Holds no learning state itself."""
+
+    def __init__(self, config: AnchoredConfig) -> None:
+        self.config = config
+
+    @property
+    def updates_per_round(self) -> int:
+        """See `Agent.updates_per_round`."""
+        return self.config.utd
+
+    # --- set-up ------------------------------------------------------------------------------------------------
+
+    def bind(self, spec: EnvSpec) -> None:
+        """Fix shapes from the environment's `spec`. Needed before anything else."""
+        c = self.config
+        self._inputs = Inputs.of(spec, c.image_size, c.shift)
+        self._actions = spec.action.shape[0]
+        features = self._inputs.vector_size + (c.features if self._inputs.images else 0)
+        bins = c.support.bins if c.support else 1
+        self._conv = self._inputs.conv_spec(c.filters, c.features)
+        self._actor = MlpSpec(inputs=features, outputs=2 * self._actions, hidden=c.hidden, activation=c.activation)
+        self._critic = MlpSpec(
+            inputs=features + self._actions, outputs=bins, hidden=c.hidden, activation=c.activation
+        )
+        if c.support:
+            self._centers, self._edges = c.support.centers(torch), c.support.edges(torch)
+
+    def init(self, spec: EnvSpec, seed: int) -> TorchState:
+        """See `Agent.init`."""
+        self.bind(spec)
+        c = self.config
+        generator = torch.Generator().manual_seed(seed)
+        params: Params = {}
+        if self._inputs.images:
+            params |= init_conv(ENCODER, self._conv, generator)
+        params |= init_mlp("actor", self._actor, generator, out_scale=0.1)
+        params["actor/out/bias"][self._actions :] = math.log(0.3)
+        params |= init_mlp("critic", self._critic, generator, members=c.ensemble, out_scale=0.1)
+        params["temperature/log"] = torch.tensor(math.log(c.init_temperature))
+        targets = {k: v.clone() for k, v in select(params, "critic").items()}
+        groups = {
+            "critic": [k for k in params if k.startswith(("critic/", ENCODER + "/"))],
+            "actor": list(select(params, "actor")),
+            "temperature": ["temperature/log"],
+        }
+        optimizers = {g: GroupAdam(params, names, c.learning_rate, c.clip_norm) for g, names in groups.items()}
+        if self._inputs.images:
+            names = [k for k in params if k.startswith(("actor/", ENCODER + "/"))]
+            optimizers["clone"] = GroupAdam(params, names, c.learning_rate, c.clip_norm)
+        return TorchState(
+            params=params,
+            targets=targets,
+            optimizers=optimizers,
+            generator=generator,
+            counters={"critic_updates": 0, "actor_updates": 0, "pretrain_updates": 0},
+        )
+
+    def stored(self, spec: EnvSpec) -> dict[str, ArraySpec]:
+        """See `Agent.stored`."""
+        return self._inputs.stored(spec)
+
+    def prepare(self, obs: Observation) -> dict[str, Array]:
+        """See `Agent.prepare`."""
+        return self._inputs.prepare(obs)
+
+    # --- acting ------------------------------------------------------------------------------------------------
+
+    def actor_params(self, state: TorchState) -> dict[str, Array]:
+        """See `Agent.actor_params`."""
+        return to_numpy(select(state.params, "actor") | select(state.params, ENCODER))
+
+    def load_actor(self, params: Mapping[str, Array]) -> Params:
+        """Turn broadcast parameters into what `act` takes."""
+        return {name: torch.from_numpy(np.array(value)) for name, value in params.items()}
+
+    def act(self, params: Params, obs: Observation, deterministic: bool, rng: np.random.Generator) -> Array:
+        """See `Agent.act`; `params` come from `load_actor`."""
+        with torch.inference_mode():
+            features = self._features(params, observation_batch(self.prepare(obs)), "obs", None)
+            raw = mlp(params, "actor", self._actor, features)
+            noise = torch.zeros((1, self._actions))
+            if not deterministic:
+                noise = torch.from_numpy(rng.standard_normal((1, self._actions), dtype=np.float32))
+            action, _, _ = gaussian(raw, noise, *self.config.log_std)
+        return action[0].numpy()
+
+    # --- learning ----------------------------------------------------------------------------------------------
+
+    def pretrain(self, state: TorchState, batch: Mapping[str, Array]) -> tuple[TorchState, dict[str, float]]:
+        """One behaviour-cloning step of actor (and encoder) on the rows that `imitate` marks."""
+        features = self._features(state.params, batch, "obs", state.generator)
+        raw = mlp(state.params, "actor", self._actor, features)
+        _, _, mean = gaussian(raw, torch.zeros((len(raw), self._actions)), *self.config.log_std)
+        loss = losses.anchor_loss(mean, _tensor(batch, "action"), _tensor(batch, "imitate"))
+        state.optimizers["clone" if self._inputs.images else "actor"].step(self._restrict(loss, raw))
+        state.counters["pretrain_updates"] += 1
+        return state, {"clone_loss": float(loss.detach())}
+
+    def update(self, state: TorchState, batch: Mapping[str, Array]) -> tuple[TorchState, dict[str, float]]:
+        """`utd` critic updates on consecutive parts of `batch`, then one actor and temperature update on the last."""
+        rows = len(batch["reward"])
+        size = rows // self.config.utd
+        if size * self.config.utd != rows:
+            raise ValueError(f"batch has {rows} rows; give a multiple of utd = {self.config.utd}.")
+        metrics: dict[str, float] = {}
+        for i in range(self.config.utd):
+            part = {k: v[i * size : (i + 1) * size] for k, v in batch.items()}
+            features, metrics = self._update_critic(state, part)
+        metrics |= self._update_actor(state, part, features)
+        return state, metrics
+
+    def export(self, state: TorchState) -> dict[str, Array]:
+        """See `Agent.export`."""
+        return export_state(state)
+
+    def load(self, state: TorchState, params: Mapping[str, Array]) -> TorchState:
+        """See `Agent.load`."""
+        return load_state(state, params)
+
+    # --- parts -------------------------------------------------------------------------------------------------
+
+    def _features(self, params: Params, batch: Mapping[str, Array], prefix: str, shift: Any) -> Tensor:
+        vectors = self._inputs.vector_batch(batch, prefix) if self._inputs.vectors else None
+        if not self._inputs.images:
+            assert vectors is not None
+            return vectors
+        images = self._inputs.image_batch(batch, prefix, shift)
+        encoded = conv(params, ENCODER, self._conv, images)
+        return encoded if vectors is None else torch.cat([encoded, vectors], dim=-1)
+
+    def _restrict(self, loss: Tensor, raw: Tensor) -> Tensor:
+        """Keep every parameter of the group in the graph (log-std heads get zero gradient from the mean's loss)."""
+        return loss + 0.0 * raw.sum()
+
+    def _value_logits(self, params: Params, features: Tensor, action: Tensor) -> Tensor:
+        """Critic outputs (members, B, bins)."""
+        members = params["critic/out/bias"].shape[0]
+        x = torch.cat([features, action], dim=-1).expand(members, -1, -1)
+        return mlp(params, "critic", self._critic, x)
+
+    def _value(self, logits: Tensor) -> Tensor:
+        """Expected value (members, B)."""
+        return logits[..., 0] if self.config.support is None else logits.softmax(-1) @ self._centers
+
+    def _noise(self, state: TorchState, rows: int) -> Tensor:
+        return torch.randn((rows, self._actions), generator=state.generator)
+
+    def _target(self, state: TorchState, batch: Mapping[str, Array]) -> Tensor:
+        c = self.config
+        with torch.no_grad():
+            features = self._features(state.params, batch, "next_obs", state.generator)
+            raw = mlp(state.params, "actor", self._actor, features)
+            action, _, _ = gaussian(raw, self._noise(state, len(raw)), *c.log_std)
+            drawn = torch.randperm(c.ensemble, generator=state.generator)[: c.subset]
+            chosen = {k: v[drawn] for k, v in state.targets.items()}
+            value = self._value(self._value_logits(chosen, features, action)).min(0).values
+            return losses.td_target(_tensor(batch, "reward"), _tensor(batch, "discount"), value)
+
+    def _update_critic(self, state: TorchState, batch: Mapping[str, Array]) -> tuple[Tensor, dict[str, float]]:
+        c = self.config
+        target = self._target(state, batch)
+        features = self._features(state.params, batch, "obs", state.generator)
+        logits = self._value_logits(state.params, features, _tensor(batch, "action"))
+        weight = _tensor(batch, "critic_weight")
+        if c.support is None:
+            loss = losses.squared_critic_loss(logits[..., 0], target, weight)
+        else:
+            probs = c.support.project(torch, torch.erf, self._edges, target)
+            loss = losses.categorical_critic_loss(logits.log_softmax(-1), probs, weight)
+        state.optimizers["critic"].step(loss)
+        polyak(state.targets, state.params, c.tau)
+        state.counters["critic_updates"] += 1
+        return features.detach(), {"critic_loss": float(loss.detach()) / c.ensemble, "target_mean": float(target.mean())}
+
+    def _update_actor(self, state: TorchState, batch: Mapping[str, Array], features: Tensor) -> dict[str, float]:
+        c = self.config
+        frozen = detached(select(state.params, "critic"))
+        raw = mlp(state.params, "actor", self._actor, features)
+        action, log_prob, mean = gaussian(raw, self._noise(state, len(raw)), *c.log_std)
+        q = self._value(self._value_logits(frozen, features, action)).mean(0)
+        temperature = state.params["temperature/log"].detach().exp()
+        loss = losses.actor_loss(q, log_prob, temperature, _tensor(batch, "actor_weight"))
+        metrics = {"q_mean": float(q.detach().mean()), "entropy": -float(log_prob.detach().mean()), "temperature": float(temperature)}
+        if c.anchor > 0:
+            human = _tensor(batch, "action")
+            pull = _tensor(batch, "imitate") * self._anchor_weight(state)
+            if c.anchor_q_filter:
+                with torch.no_grad():
+                    q_human = self._value(self._value_logits(frozen, features, human)).mean(0)
+                better = losses.q_filter(q_human, q.detach(), 0.0)
+                metrics["human_better"] = float((better * (pull > 0)).sum() / (pull > 0).sum().clamp(min=1))
+                pull = pull * better
+            anchor = losses.anchor_loss(mean, human, pull)
+            metrics["anchor_loss"] = float(anchor.detach())
+            loss = loss + anchor
+        state.optimizers["actor"].step(loss)
+        log_temperature = state.params["temperature/log"]
+        state.optimizers["temperature"].step(
+            losses.temperature_loss(log_temperature.exp(), -log_prob.detach().mean(), c.target_entropy_per_dim * self._actions)
+        )
+        state.counters["actor_updates"] += 1
+        return metrics | {"actor_loss": float(loss.detach())}
+
+    def _anchor_weight(self, state: TorchState) -> float:
+        c = self.config
+        if c.anchor_half_life == 0:
+            return c.anchor
+        return c.anchor * 0.5 ** (state.counters["actor_updates"] / c.anchor_half_life)
+
+
+def _tensor(batch: Mapping[str, Array], key: str) -> Tensor:
+    return torch.from_numpy(batch[key])

@@ -1,0 +1,221 @@
+"""What every torch agent shares: learner state, optimisers, batches, image augmentation, export and load."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from robot_hil.data.specs import Array, ArraySpec, EnvSpec, Observation
+from robot_hil.errors import SpecError, StorageError
+from robot_hil.policies.torch.networks import ConvSpec, Params
+
+ENCODER = "encoder"
+
+
+@dataclass(slots=True, kw_only=True)
+class TorchState:
+    """Everything a torch agent changes while it learns; updated in place."""
+
+    params: Params
+    """Trainable parameters by name."""
+    targets: Params
+    """Polyak averages, under the names of the parameters they follow."""
+    optimizers: dict[str, "GroupAdam"]
+    generator: torch.Generator
+    """All noise of the learner comes from here."""
+    counters: dict[str, int] = field(default_factory=dict)
+
+
+class GroupAdam:
+    """Adam (Kingma & Ba 2015) on one named group of parameters, with clipping by the group's global norm.
+
+    A group's moments live here and nowhere else: an update of one network cannot move another.
+    """
+
+    def __init__(self, params: Params, names: Iterable[str], lr: float, clip_norm: float | None = None) -> None:
+        self.names = tuple(sorted(names))
+        self.tensors = [params[name] for name in self.names]
+        for tensor in self.tensors:
+            tensor.requires_grad_(True)
+        self._clip_norm = clip_norm
+        self._adam = torch.optim.Adam(self.tensors, lr=lr, fused=True)
+
+    def step(self, loss: Tensor) -> None:
+        """Differentiate `loss` with respect to this group only and take one step."""
+        gradients = torch.autograd.grad(loss, self.tensors)
+        if self._clip_norm is not None:
+            norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
+            scale = (self._clip_norm / (norm + 1e-6)).clamp(max=1.0)
+            gradients = torch._foreach_mul(gradients, scale)
+        for tensor, gradient in zip(self.tensors, gradients, strict=True):
+            tensor.grad = gradient
+        self._adam.step()
+        self._adam.zero_grad(set_to_none=True)
+
+    def export(self) -> dict[str, Tensor]:
+        """Return moments and step counts as `name/mean|square|step`; zeros before the first step."""
+        out: dict[str, Tensor] = {}
+        for name, tensor in zip(self.names, self.tensors, strict=True):
+            moments = self._adam.state.get(tensor, {})
+            out[f"{name}/mean"] = moments.get("exp_avg", torch.zeros_like(tensor)).detach()
+            out[f"{name}/square"] = moments.get("exp_avg_sq", torch.zeros_like(tensor)).detach()
+            out[f"{name}/step"] = torch.as_tensor(moments.get("step", 0.0), dtype=torch.float32).reshape(())
+        return out
+
+    def load(self, saved: Mapping[str, Tensor]) -> None:
+        """Take over what `export` returned."""
+        for name, tensor in zip(self.names, self.tensors, strict=True):
+            self._adam.state[tensor] = {
+                "exp_avg": saved[f"{name}/mean"].clone(),
+                "exp_avg_sq": saved[f"{name}/square"].clone(),
+                "step": saved[f"{name}/step"].clone(),
+            }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inputs:
+    """Which observations an agent reads, and how images are prepared."""
+
+    vectors: tuple[str, ...]
+    images: tuple[str, ...]
+    vector_size: int
+    image_size: int
+    """Side of the stored square images [pixels]; 0 without images."""
+    shift: int
+    """Largest random shift in training [pixels]."""
+
+    @staticmethod
+    def of(spec: EnvSpec, image_size: int, shift: int) -> "Inputs":
+        """Read the specification of an environment's observations."""
+        for name in spec.images:
+            height, width, _ = spec.observation[name].shape
+            if height != width or height % image_size:
+                raise SpecError(
+                    f"image {name!r} has {height}x{width} pixels; the encoder takes squares whose side is a multiple "
+                    f"of its own {image_size}. Change the camera's size or the agent's image_size."
+                )
+        return Inputs(
+            vectors=spec.vectors,
+            images=spec.images,
+            vector_size=sum(spec.observation[name].shape[0] for name in spec.vectors),
+            image_size=image_size,
+            shift=shift,
+        )
+
+    def stored(self, spec: EnvSpec) -> dict[str, ArraySpec]:
+        """Arrays as the replay keeps them: images scaled down to `image_size`."""
+        small = ArraySpec(shape=(self.image_size, self.image_size, 3), dtype="uint8")
+        return {name: small if name in self.images else array for name, array in spec.observation.items()}
+
+    def prepare(self, obs: Observation) -> dict[str, Array]:
+        """Scale images down by averaging blocks of pixels; vectors stay as they are."""
+        return {name: self._shrink(value) if name in self.images else value for name, value in obs.items()}
+
+    def _shrink(self, image: Array) -> Array:
+        if image.shape[0] == self.image_size:
+            return image
+        return cv2.resize(image, (self.image_size, self.image_size), interpolation=cv2.INTER_AREA)
+
+    def conv_spec(self, filters: tuple[int, ...], features: int) -> ConvSpec:
+        """Encoder that fits these images."""
+        return ConvSpec(channels=3 * len(self.images), size=self.image_size, filters=filters, features=features)
+
+    def vector_batch(self, batch: Mapping[str, Array], prefix: str) -> Tensor:
+        """Concatenate vector observations -> (B, vector_size)."""
+        parts = [torch.from_numpy(batch[f"{prefix}/{name}"]) for name in self.vectors]
+        return parts[0] if len(parts) == 1 else torch.cat(parts, dim=-1)
+
+    def image_batch(self, batch: Mapping[str, Array], prefix: str, generator: torch.Generator | None) -> Tensor:
+        """Stack cameras -> (B, 3 * cameras, H, W) float, channels last; randomly shifted if a generator is given.
+
+        All cameras of a sample shift together, as in HIL-SERL; edges are replicated (Kostrikov et al. 2020, DrQ).
+        """
+        stacked = np.concatenate([batch[f"{prefix}/{name}"] for name in self.images], axis=-1)  # (B, H, W, 3N)
+        if generator is not None and self.shift:
+            stacked = random_shift(stacked, self.shift, generator)
+        return to_float(torch.from_numpy(stacked).permute(0, 3, 1, 2))
+
+
+def to_float(images: Tensor) -> Tensor:
+    """Turn uint8 images into floats in [-0.5, 0.5]."""
+    return images.float().mul_(1.0 / 255.0).sub_(0.5)
+
+
+def random_shift(images: Array, pad: int, generator: torch.Generator) -> Array:
+    """Shift each image of (B, H, W, C) by up to `pad` pixels in both directions, edges replicated."""
+    count, height, width, channels = images.shape
+    padded = np.empty((count, height + 2 * pad, width + 2 * pad, channels), images.dtype)
+    padded[:, pad:-pad, pad:-pad] = images
+    padded[:, :pad, pad:-pad] = images[:, :1]
+    padded[:, -pad:, pad:-pad] = images[:, -1:]
+    padded[:, :, :pad] = padded[:, :, pad : pad + 1]
+    padded[:, :, -pad:] = padded[:, :, -pad - 1 : -pad]
+    offsets = torch.randint(0, 2 * pad + 1, (2, count), generator=generator).numpy()
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (height, width), axis=(1, 2))  # (B, 2p+1, 2p+1, C, H, W)
+    windows = windows.transpose(0, 1, 2, 4, 5, 3)
+    return np.ascontiguousarray(windows[np.arange(count), offsets[0], offsets[1]])
+
+
+def observation_batch(obs: Observation) -> dict[str, Array]:
+    """Turn one observation into a batch of one with `obs/` keys."""
+    return {f"obs/{name}": np.asarray(value)[None] for name, value in obs.items()}
+
+
+def select(params: Params, prefix: str) -> Params:
+    """Return the parameters whose names start with `prefix/`."""
+    return {name: value for name, value in params.items() if name.startswith(prefix + "/")}
+
+
+def detached(params: Params) -> Params:
+    """The same memory without gradients."""
+    return {name: value.detach() for name, value in params.items()}
+
+
+def polyak(targets: Params, params: Params, tau: float) -> None:
+    """Move every target by `tau` towards its parameter, in place."""
+    names = list(targets)
+    with torch.no_grad():
+        torch._foreach_lerp_([targets[n] for n in names], [params[n].detach() for n in names], tau)
+
+
+def to_numpy(params: Params) -> dict[str, Array]:
+    """Copy to numpy."""
+    return {name: value.detach().numpy().copy() for name, value in params.items()}
+
+
+def export_state(state: TorchState) -> dict[str, Array]:
+    """Everything for an exact resume: parameters, targets, moments, generator, counters."""
+    out = {f"params/{k}": v for k, v in to_numpy(state.params).items()}
+    out |= {f"targets/{k}": v for k, v in to_numpy(state.targets).items()}
+    for group, optimizer in state.optimizers.items():
+        out |= {f"adam/{group}/{k}": v for k, v in to_numpy(optimizer.export()).items()}
+    out["generator"] = state.generator.get_state().numpy().copy()
+    out |= {f"counters/{k}": np.asarray(v, dtype=np.int64) for k, v in state.counters.items()}
+    return out
+
+
+def load_state(state: TorchState, saved: Mapping[str, Array]) -> TorchState:
+    """Take over what `export_state` returned; refuses other names or shapes and then changes nothing."""
+    own = export_state(state)
+    missing, foreign = sorted(set(own) - set(saved)), sorted(set(saved) - set(own))
+    if missing or foreign:
+        raise StorageError(f"checkpoint does not fit this agent: missing {missing[:5]}, unknown {foreign[:5]}.")
+    wrong = [k for k in own if own[k].shape != saved[k].shape]
+    if wrong:
+        k = wrong[0]
+        raise StorageError(f"checkpoint does not fit this agent: {k} is {saved[k].shape}, expected {own[k].shape}.")
+    with torch.no_grad():
+        for name, tensor in state.params.items():
+            tensor.copy_(torch.from_numpy(np.array(saved[f"params/{name}"])))
+        for name, tensor in state.targets.items():
+            tensor.copy_(torch.from_numpy(np.array(saved[f"targets/{name}"])))
+    for group, optimizer in state.optimizers.items():
+        prefix = f"adam/{group}/"
+        optimizer.load({k[len(prefix) :]: torch.from_numpy(np.array(v)) for k, v in saved.items() if k.startswith(prefix)})
+    state.generator.set_state(torch.from_numpy(np.array(saved["generator"])))
+    for name in state.counters:
+        state.counters[name] = int(saved[f"counters/{name}"])
+    return state

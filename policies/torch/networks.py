@@ -1,0 +1,127 @@
+"""Networks as functions of flat parameter dictionaries, so that every backend shares names and shapes.
+
+Dense kernels are (in, out), ensemble kernels (E, in, out), convolution kernels (out, in, kh, kw).
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as functional
+from torch import Tensor
+
+Params = dict[str, Tensor]
+Activation = Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MlpSpec:
+    """Hidden layers of dense + layer norm + activation, then one linear output."""
+
+    inputs: int
+    outputs: int
+    hidden: Sequence[int] = (256, 256)
+    activation: str = "relu"
+    affine_norm: bool = False
+    """Learnt gain and shift in the layer norms; costs two more passes over every activation."""
+
+    @property
+    def act(self) -> Activation:
+        """The activation function."""
+        return {"relu": torch.relu, "tanh": torch.tanh, "silu": functional.silu}[self.activation]
+
+
+def xavier_uniform(shape: Sequence[int], generator: torch.Generator) -> Tensor:
+    """Glorot's uniform for the last two axes (in, out)."""
+    bound = math.sqrt(6.0 / (shape[-2] + shape[-1]))
+    return (torch.rand(tuple(shape), generator=generator) * 2 - 1) * bound
+
+
+def init_mlp(
+    name: str, spec: MlpSpec, generator: torch.Generator, *, members: int | None = None, out_scale: float = 1.0
+) -> Params:
+    """Make parameters `name/dense{i}/kernel|bias` and `name/norm{i}/scale|shift`; `members` makes an ensemble."""
+    lead = () if members is None else (members,)
+    row = () if members is None else (1,)
+    params: Params = {}
+    sizes = (spec.inputs, *spec.hidden)
+    for i, (fan_in, fan_out) in enumerate(zip(sizes[:-1], sizes[1:], strict=True)):
+        params[f"{name}/dense{i}/kernel"] = xavier_uniform((*lead, fan_in, fan_out), generator)
+        params[f"{name}/dense{i}/bias"] = torch.zeros((*lead, *row, fan_out))
+        if spec.affine_norm:
+            params[f"{name}/norm{i}/scale"] = torch.ones((*lead, *row, fan_out))
+            params[f"{name}/norm{i}/shift"] = torch.zeros((*lead, *row, fan_out))
+    params[f"{name}/out/kernel"] = out_scale * xavier_uniform((*lead, sizes[-1], spec.outputs), generator)
+    params[f"{name}/out/bias"] = torch.zeros((*lead, *row, spec.outputs))
+    return params
+
+
+def mlp(params: Params, name: str, spec: MlpSpec, x: Tensor) -> Tensor:
+    """Apply to x (B, in) -> (B, out), or for an ensemble (E, B, in) -> (E, B, out)."""
+    multiply = torch.addmm if x.dim() == 2 else torch.baddbmm
+    for i, width in enumerate(spec.hidden):
+        x = multiply(params[f"{name}/dense{i}/bias"], x, params[f"{name}/dense{i}/kernel"])
+        x = functional.layer_norm(x, (width,))
+        if spec.affine_norm:
+            x = x * params[f"{name}/norm{i}/scale"] + params[f"{name}/norm{i}/shift"]
+        x = spec.act(x)
+    return multiply(params[f"{name}/out/bias"], x, params[f"{name}/out/kernel"])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConvSpec:
+    """Small convolutional encoder: stride-2 3x3 convolutions, then linear + layer norm + tanh."""
+
+    channels: int
+    """Input channels: three per camera, cameras stacked."""
+    size: int
+    """Side of the square input in pixels."""
+    filters: Sequence[int] = (32, 32, 32, 32)
+    features: int = 64
+
+
+def init_conv(name: str, spec: ConvSpec, generator: torch.Generator) -> Params:
+    """Make `name/conv{i}/kernel|bias`, `name/out/kernel|bias`, `name/norm/scale|shift`."""
+    params: Params = {}
+    side, fan = spec.size, spec.channels
+    for i, filters in enumerate(spec.filters):
+        bound = math.sqrt(6.0 / (9 * fan))
+        params[f"{name}/conv{i}/kernel"] = (torch.rand((filters, fan, 3, 3), generator=generator) * 2 - 1) * bound
+        params[f"{name}/conv{i}/bias"] = torch.zeros(filters)
+        side, fan = (side + 1) // 2, filters
+    flat = side * side * fan
+    params[f"{name}/out/kernel"] = xavier_uniform((flat, spec.features), generator)
+    params[f"{name}/out/bias"] = torch.zeros(spec.features)
+    params[f"{name}/norm/scale"] = torch.ones(spec.features)
+    params[f"{name}/norm/shift"] = torch.zeros(spec.features)
+    return params
+
+
+def conv(params: Params, name: str, spec: ConvSpec, images: Tensor) -> Tensor:
+    """Encode images (B, C, H, W) float in [-0.5, 0.5] -> (B, features)."""
+    x = images
+    for i in range(len(spec.filters)):
+        kernel = params[f"{name}/conv{i}/kernel"]
+        x = torch.relu(functional.conv2d(x, kernel, params[f"{name}/conv{i}/bias"], stride=2, padding=1))
+    x = x.flatten(1)
+    x = torch.addmm(params[f"{name}/out/bias"], x, params[f"{name}/out/kernel"])
+    scale, shift = params[f"{name}/norm/scale"], params[f"{name}/norm/shift"]
+    return torch.tanh(functional.layer_norm(x, (spec.features,), scale, shift))
+
+
+def gaussian(
+    raw: Tensor, noise: Tensor, log_std_low: float, log_std_high: float
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Tanh-squashed Gaussian from raw (B, 2A) and standard normal noise (B, A).
+
+    Returns:
+        action (B, A), its log-density (B,), and the squashed mean (B, A). The density of tanh is computed as
+        log(1 - tanh(u)^2) = 2 (log 2 - u - softplus(-2u)), stable for large u.
+    """
+    mean, log_std = raw.chunk(2, dim=-1)
+    log_std = log_std.clamp(log_std_low, log_std_high)
+    pre = mean + log_std.exp() * noise
+    log_prob = -0.5 * noise**2 - log_std - 0.5 * math.log(2 * math.pi)
+    log_prob = log_prob - 2 * (math.log(2.0) - pre - functional.softplus(-2 * pre))
+    return torch.tanh(pre), log_prob.sum(-1), torch.tanh(mean)

@@ -1,0 +1,137 @@
+"""The learner without any process around it: steps in, weights out."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from robot_hil.data.specs import Array, EnvSpec
+from robot_hil.data.step import Segment, Step
+from robot_hil.errors import ConfigError, StorageError
+from robot_hil.protocols import Agent
+from robot_hil.replay.buffer import ReplayBuffer
+from robot_hil.replay.prefetch import Prefetcher
+from robot_hil.replay.sampling import Batch, View
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LearnerConfig:
+    """How much is learnt from what, and when."""
+
+    batch_size: int = 256
+    """Rows per critic update."""
+    gamma: float = 0.97
+    """Discount per environment step."""
+    capacity: int = 100_000
+    """Observations that the replay holds."""
+    clone_updates: int = 1000
+    """Imitation updates on the demonstrations before the robot first moves by itself."""
+    critic_warmup: int = 0
+    """Training rounds on demonstrations alone before the robot first moves by itself."""
+    start_after: int = 100
+    """Online steps before training rounds begin."""
+    rounds_per_step: float = 1.0
+    """Training rounds per online step; each holds the agent's `updates_per_round` critic updates."""
+    slack: int = 16
+    """Steps that a simulated actor may run ahead of the learner."""
+    publish_every: int = 10
+    """Training rounds between two broadcasts of weights."""
+    prefetch: int = 2
+    """Batches prepared ahead in a thread; 0 samples in the training thread, bit-reproducibly."""
+
+    def __post_init__(self) -> None:
+        if not 0 < self.gamma <= 1:
+            raise ConfigError(f"gamma is {self.gamma}; it must lie in (0, 1].")
+        if self.batch_size < 1 or self.publish_every < 1 or self.rounds_per_step <= 0:
+            raise ConfigError("batch_size, publish_every and rounds_per_step must be above 0.")
+
+
+class Learner:
+    """Replay, method and agent together; one thread may `add` while another trains."""
+
+    def __init__(self, agent: Agent, method: View, spec: EnvSpec, config: LearnerConfig, seed: int) -> None:
+        self.agent, self.method, self.config = agent, method, config
+        self.state: Any = agent.init(spec, seed)
+        self.rounds = 0
+        """Training rounds done, warm-up included: the version of the weights."""
+        self.online_steps = 0
+        """Steps received that were no demonstration."""
+        self.replay = ReplayBuffer(agent.stored(spec), spec.action.shape[0], config.capacity, agent.prepare)
+        self._rng = np.random.default_rng(seed)
+        self._prefetcher: Prefetcher | None = None
+
+    def add(self, step: Step) -> None:
+        """Take in one step; repeated ones are ignored by the replay."""
+        if self.replay.add(step) and step.segment is not Segment.DEMO:
+            self.online_steps += 1
+
+    def warm_start(self, progress: Callable[[str, int, int], None] = lambda name, done, of: None) -> dict[str, float]:
+        """Clone the demonstrations, then train on them alone; `progress(name, done, of)` is told after each update.
+
+        Does nothing without demonstrations.
+        """
+        if not self.replay.sizes["demo"]:
+            return {}
+        config, only_demos = self.config, {"demo": 1.0}
+        metrics: dict[str, float] = {}
+        for i in range(config.clone_updates):
+            batch = self._sample(config.batch_size, only_demos)
+            self.state, metrics = self.agent.pretrain(self.state, batch)
+            progress("imitating demonstrations", i + 1, config.clone_updates)
+        for i in range(config.critic_warmup):
+            batch = self._sample(config.batch_size * self.agent.updates_per_round, only_demos)
+            self.state, more = self.agent.update(self.state, batch)
+            self.rounds += 1
+            metrics |= more
+            progress("learning values", i + 1, config.critic_warmup)
+        return metrics
+
+    def train_round(self) -> dict[str, float]:
+        """Do one training round; metrics are those of its last minibatch."""
+        if self._prefetcher is None:
+            self._prefetcher = self._start_prefetcher()
+        self.state, metrics = self.agent.update(self.state, self._prefetcher.get())
+        self.rounds += 1
+        return metrics
+
+    def actor_params(self) -> dict[str, Array]:
+        """Return a copy of what acting needs."""
+        return self.agent.actor_params(self.state)
+
+    def export(self) -> tuple[dict[str, Array], dict[str, Any]]:
+        """Return arrays and JSON-ready numbers for a checkpoint; the replay is rebuilt from the step log."""
+        numbers = {"rounds": self.rounds, "online_steps": self.online_steps, "rng": self._rng.bit_generator.state}
+        return self.agent.export(self.state), numbers
+
+    def load(self, arrays: Mapping[str, Array], numbers: Mapping[str, Any]) -> None:
+        """Continue from what `export` returned; the steps up to there must have been added before."""
+        missing = {"rounds", "online_steps", "rng"} - set(numbers)
+        if missing:
+            raise StorageError(f"the checkpoint has no {sorted(missing)}; it was not made by this learner.")
+        self.state = self.agent.load(self.state, arrays)
+        self.rounds = int(numbers["rounds"])
+        self._rng.bit_generator.state = numbers["rng"]
+
+    def close(self) -> None:
+        """Stop the prefetch thread; legal twice."""
+        if self._prefetcher is not None:
+            self._prefetcher.stop()
+            self._prefetcher = None
+
+    def _sample(self, rows: int, fractions: Mapping[str, float]) -> Batch:
+        method, gamma = self.method, self.config.gamma
+        return self.replay.sample(self._rng, fractions, rows, method.n_step, gamma, method.reward, method.aux)
+
+    def _start_prefetcher(self) -> Prefetcher:
+        parts, rows, gamma = self.agent.updates_per_round, self.config.batch_size, self.config.gamma
+
+        def make(out: Batch) -> Batch:
+            step = self.online_steps
+            return self.replay.sample_view(self.method, self._rng, rows * parts, gamma, step, out, parts=parts)
+
+        threaded = self.config.prefetch > 0
+        depth = max(1, self.config.prefetch)
+        prefetcher = Prefetcher(make, lambda: self.replay.empty_batch(rows * parts), depth, threaded)
+        prefetcher.start()
+        return prefetcher
