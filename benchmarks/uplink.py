@@ -24,7 +24,7 @@ from robot_hil.transport.keys import Keys, make_keys
 from robot_hil.transport.uplink import Uplink
 from robot_hil.transport.weights import WeightPublisher, WeightSubscriber
 
-STEPS = 2000
+STEPS = 1000
 PACED = 200
 WAKES = 100
 RESULTS = Path(__file__).parent / "results" / "uplink.json"
@@ -119,6 +119,7 @@ def uplink_rows(name: str, folder: Path, keys: Keys | None) -> list[dict[str, ob
         if not uplink.flush(120):
             raise SystemExit(f"not everything was acknowledged: {uplink.info()}")
         seconds = time.perf_counter() - begin
+        server.drain()
         paced = []
         for step in steps[:PACED]:
             time.sleep(0.02)
