@@ -39,7 +39,7 @@ def privileged_of(env: gymnasium.Env[Any, Any]) -> dict[str, Any]:
     """Return the ground truth a simulated person may look at.
 
     Always: `tcp_pos` (3) and `target_pos` (3, commanded) [m, base], `tcp_quat` and `target_quat` (4, wxyz),
-    `gripper_width` [m], `t` (simulated s), `episode` (resets so far), `step`; and what the task adds. Arrays are copies.
+    `gripper_width` [m], `t` (simulated s), `episode` (resets so far), `step`; and what the task adds, all copies.
     """
     layer = _find(env, "privileged")
     if layer is None:

@@ -11,6 +11,9 @@ from robot_hil.data.specs import Array, ArraySpec, EnvSpec
 from robot_hil.envs.base import HasSpec
 from robot_hil.errors import ConfigError, SpecError
 
+_LIMIT = 1000
+"""Steps after which an episode of an environment without a limit is truncated: it would never be evaluated."""
+
 
 def make(env_id: str, *, control_hz: float | None = None, **options: Any) -> gymnasium.Env[Any, Any]:
     """Make `env_id` with its `options`; environments of other suites come wrapped in `GymAdapter`.
@@ -54,17 +57,18 @@ class GymAdapter(gymnasium.Wrapper[dict[str, Array], Array, Any, Any]):
         self._action_dtype = action.dtype
         specs: dict[str, ArraySpec] = {}
         _collect(env.observation_space, "", env_id, specs)
+        names = tuple(f"a{i}" for i in range(action.shape[0]))
         limit = env.spec.max_episode_steps if env.spec is not None else None
         self._spec = EnvSpec(
             env_id=env_id,
             observation=specs,
-            action=ArraySpec(shape=action.shape, low=-1.0, high=1.0, names=tuple(f"a{i}" for i in range(len(action.low)))),
+            action=ArraySpec(shape=action.shape, low=-1.0, high=1.0, names=names),
             control_hz=control_hz or float(env.metadata.get("render_fps") or 10.0),
-            max_episode_steps=limit or 1000,
+            max_episode_steps=limit or _LIMIT,
         )
-        self._own_limit = limit is None  # an environment that never ends would never be evaluated
+        self._own_limit = limit is None
         self._step = 0
-        self.observation_space = spaces.Dict(
+        self.observation_space: spaces.Space[Any] = spaces.Dict(
             {name: spaces.Box(s.low, s.high, s.shape, np.dtype(s.dtype).type) for name, s in specs.items()}
         )
         self.action_space = spaces.Box(-1.0, 1.0, action.shape, np.float32)
@@ -88,7 +92,7 @@ class GymAdapter(gymnasium.Wrapper[dict[str, Array], Array, Any, Any]):
         scaled = (np.clip(values, -1.0, 1.0) * self._scale + self._offset).astype(self._action_dtype)
         obs, reward, terminated, truncated, info = self.env.step(scaled)
         self._step += 1
-        truncated = bool(truncated) or (self._own_limit and not terminated and self._step >= 1000)
+        truncated = bool(truncated) or (self._own_limit and not terminated and self._step >= _LIMIT)
         return self._convert(obs), float(reward), bool(terminated), truncated, {**info, "success": _success(info)}
 
     def _convert(self, obs: Any) -> dict[str, Array]:
@@ -101,7 +105,8 @@ class GymAdapter(gymnasium.Wrapper[dict[str, Array], Array, Any, Any]):
             if spec.is_image:
                 found[name] = np.ascontiguousarray(value, dtype=np.uint8)
             else:
-                found[name] = np.clip(np.asarray(value, dtype=np.float64).ravel(), spec.low, spec.high).astype(np.float32)
+                vector = np.asarray(value, dtype=np.float64).ravel()
+                found[name] = np.clip(vector, spec.low, spec.high).astype(np.float32)
         return found
 
 
@@ -123,7 +128,7 @@ def _collect(space: spaces.Space[Any], name: str, env_id: str, specs: dict[str, 
         names = tuple(f"{name or 'state'}[{i}]" for i in range(size))
         specs[name or "state"] = ArraySpec(shape=(size,), low=-bound, high=bound, names=names)
     else:
-        raise SpecError(f"{env_id}: observation {name or ''} is {space}; allowed are vectors and uint8 (H, W, 3) images.")
+        raise SpecError(f"{env_id}: observation {name!r} is {space}; allowed are vectors and uint8 (H, W, 3) images.")
 
 
 def _success(info: dict[str, Any]) -> bool:

@@ -131,7 +131,9 @@ class RobotEnv(gymnasium.Env[dict[str, Array], Array]):
             max_episode_steps=round(task.max_seconds * control_hz),
             task=task.instruction,
         )
-        self.observation_space = spaces.Dict({k: _space(s) for k, s in self.env_spec.observation.items()})
+        self.observation_space: spaces.Space[Any] = spaces.Dict(
+            {k: _space(s) for k, s in self.env_spec.observation.items()}
+        )
         self.action_space = spaces.Box(-1.0, 1.0, (len(axes),), np.float32)
         self._low, self._high = gate.limits.workspace_low.tolist(), gate.limits.workspace_high.tolist()
         self._slots = [axes.index(a) if a in axes else -1 for a in ("x", "y", "z", "rx", "ry", "rz", "gripper")]
@@ -174,7 +176,7 @@ class RobotEnv(gymnasium.Env[dict[str, Array], Array]):
         truncated = not success and self._step >= self.env_spec.max_episode_steps
         return self._observe(), float(success), success, truncated, {"success": success}
 
-    def render(self) -> Array | None:  # type: ignore[override]
+    def render(self) -> Array | None:
         """Return a picture for people, uint8 (H, W, 3); None without `render_mode`."""
         return None if self._render is None else self._render()
 

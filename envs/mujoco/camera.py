@@ -1,10 +1,12 @@
 """Rendered cameras: one renderer and GL context per environment and image size."""
 
+import weakref
 from typing import Any
 
 import numpy as np
 
 from robot_hil.data.specs import Array
+from robot_hil.envs.mujoco.gl import cannot_render
 from robot_hil.envs.mujoco.world import World
 from robot_hil.protocols import Frame
 
@@ -20,7 +22,12 @@ class Renderer:
     def picture(self, camera: str) -> Array:
         """Return uint8 (size, size, 3)."""
         if self._gl is None:
-            self._gl = self._world.mj.Renderer(self._world.model, self._size, self._size)
+            try:
+                self._gl = self._world.mj.Renderer(self._world.model, self._size, self._size)
+            except Exception as error:  # each GL library fails with errors of its own
+                raise cannot_render(error) from error
+            # At exit Python may take the GL library apart before the context; close it earlier.
+            self._finalizer = weakref.finalize(self, self._gl.close)
         self._gl.update_scene(self._world.data, camera)
         image: Array = self._gl.render()
         return image
@@ -28,7 +35,7 @@ class Renderer:
     def close(self) -> None:
         """Release the GL context; legal twice."""
         if self._gl is not None:
-            self._gl.close()
+            self._finalizer()
             self._gl = None
 
 

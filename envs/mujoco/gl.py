@@ -9,10 +9,15 @@ from robot_hil.errors import DependencyError
 _EGL_PLATFORM_DEVICE = 0x313F
 
 
-def choose_gl() -> str:
+_INSTALL = "`apt-get install libegl1 libgl1-mesa-dri` or `apt-get install libosmesa6`, or use obs_type='state'."
+
+
+def choose_gl(*, needed: bool) -> str:
     """Set MUJOCO_GL to what works here, EGL before OSMesa, unless the user chose already; return the choice.
 
-    Raises `DependencyError` naming the packages to install when neither exists.
+    MuJoCo reads the variable when it is first imported, so this runs for every simulation: one without pictures may be
+    followed by one with. Raises `DependencyError` naming the packages to install when neither exists and one is
+    `needed`.
     """
     chosen = os.environ.get("MUJOCO_GL", "").strip().lower()
     if chosen or sys.platform != "linux":
@@ -22,9 +27,17 @@ def choose_gl() -> str:
             os.environ["MUJOCO_GL"] = name
             os.environ["PYOPENGL_PLATFORM"] = name
             return name
-    raise DependencyError(
-        "camera images need EGL or OSMesa and neither works here. Install one, e.g. "
-        "`apt-get install libegl1 libgl1-mesa-dri` or `apt-get install libosmesa6`, or use obs_type='state'."
+    if needed:
+        raise DependencyError(f"camera images need EGL or OSMesa and neither works here. Install one: {_INSTALL}")
+    return ""
+
+
+def cannot_render(error: Exception) -> DependencyError:
+    """Return what to tell when the chosen library gave no context."""
+    chosen = os.environ.get("MUJOCO_GL", "")
+    return DependencyError(
+        f"MuJoCo cannot render with MUJOCO_GL={chosen!r}: {error}. Unset MUJOCO_GL to have one chosen, make "
+        f"environments of robot_hil before importing mujoco yourself, or install a library: {_INSTALL}"
     )
 
 

@@ -46,8 +46,8 @@ _PLACE = ("tip x - centre [0.05 m]", "tip y - centre [0.05 m]", "tip z - mouth [
 class PegInsertion:
     """Hole at a random place (+-4 cm) and yaw (+-0.35 rad); the peg starts above the area, slightly turned and tilted.
 
-    Action: x, y, z, rx, ry, rz in the base frame; 10 mm and 0.05 rad per step at 10 Hz. The observed hole pose is off by
-    a constant of each episode, uniform within `hole_error_m` per axis and `hole_error_rad`; images are never off.
+    Action: x, y, z, rx, ry, rz in the base frame; 10 mm and 0.05 rad per step at 10 Hz. The observed hole pose is off
+    by a constant of each episode, uniform within `hole_error_m` per axis and `hole_error_rad`; images never are.
     """
 
     env_id = "robot_hil/PegInsertion-v0"
@@ -60,12 +60,14 @@ class PegInsertion:
     def __init__(self, world: World, *, hole_error_m: float = 0.0, hole_error_rad: float = 0.0) -> None:
         if not 0.0 <= hole_error_m <= 0.02 or not 0.0 <= hole_error_rad <= 0.5:
             raise ConfigError(
-                f"hole_error_m is {hole_error_m} and hole_error_rad {hole_error_rad}; allowed are 0 to 0.02 m and 0 to 0.5."
+                f"hole_error_m is {hole_error_m} and hole_error_rad {hole_error_rad}; "
+                "allowed are 0 to 0.02 m and 0 to 0.5 rad."
             )
         self._world = world
         self._errors = np.array([hole_error_m, hole_error_m, hole_error_rad])
         self._tip = world.data.site("held_tip").xpos
-        self._hole, self._reported = [0.0] * 3, [0.0] * 3  # x, y, yaw
+        self._hole: list[float] = [0.0] * 3  # x, y, yaw
+        self._reported = self._hole
 
     def observation_spec(self, obs_type: ObsType) -> ArraySpec:
         names = (*_MOTION, *(_HOLE if obs_type == "state" else _PLACE))
@@ -74,7 +76,7 @@ class PegInsertion:
     def reset(self, rng: np.random.Generator) -> CartesianTarget:
         world = self._world
         area = np.array([HALF_AREA, HALF_AREA, HALF_YAW])
-        hole = rng.uniform(-area, area) + (*CENTRE, 0.0)
+        hole = np.array([*CENTRE, 0.0]) + rng.uniform(-area, area)
         tip = np.array([*CENTRE, MOUTH_Z + 0.045]) + rng.uniform((-0.03, -0.03, -0.015), (0.03, 0.03, 0.015))
         turn = rng.uniform((-0.04, -0.04, -0.1), (0.04, 0.04, 0.1))
         self._hole = hole.tolist()
@@ -117,8 +119,8 @@ class PegInsertion:
 
     def success(self, reading: Reading) -> bool:
         x, y, z = self._tip.tolist()
-        side = abs(x - self._hole[0]) + abs(y - self._hole[1])
-        return z <= MOUTH_Z - DEPTH_M and side < 0.5 * PEG_WIDTH
+        side: float = abs(x - self._hole[0]) + abs(y - self._hole[1])
+        return bool(z <= MOUTH_Z - DEPTH_M and side < 0.5 * PEG_WIDTH)
 
     def privileged(self, reading: Reading) -> dict[str, Any]:
         x, y, yaw = self._hole

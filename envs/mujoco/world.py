@@ -25,8 +25,7 @@ class World:
     """
 
     def __init__(self, scene: str, *, pictures: bool, held: str = "") -> None:
-        if pictures:
-            choose_gl()  # before mujoco is imported for the first time
+        choose_gl(needed=pictures)  # before mujoco is imported for the first time
         import mujoco
 
         self.mj: Any = mujoco
@@ -80,7 +79,7 @@ class World:
         self.mj.mj_forward(self.model, self.data)
         self.wrench_sum[:] = WRENCH_SAMPLES * self.data.sensordata[self._wrench]
 
-    def place_tool(self, joints: Sequence[float], pos: Sequence[float], quat: Sequence[float] = DOWN) -> Array:
+    def place_tool(self, joints: Sequence[float], pos: Array, quat: Sequence[float] = DOWN) -> Array:
         """Put the tool at `pos` and `quat` by damped least squares from `joints`; return the joints (7,)."""
         data, model = self.data, self.model
         data.qpos[:7] = joints

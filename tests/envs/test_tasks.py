@@ -86,7 +86,7 @@ def test_expert_solves_every_episode(env_id: str) -> None:
         while not done:
             obs, reward, terminated, truncated, info = env.step(EXPERTS[env_id](privileged_of(env)))
             done = terminated or truncated
-        assert terminated and reward == 1.0 and info["success"], f"seed {seed}"
+        assert (terminated, reward, info["success"]) == (True, 1.0, True), f"seed {seed}"
         spec_of(env).validate_observation(obs)
 
 
@@ -96,7 +96,7 @@ def test_episode_is_truncated_when_nothing_happens(env_id: str) -> None:
     env.reset(seed=0)
     for step in range(1, 101):
         _, reward, terminated, truncated, info = env.step(np.zeros(env.action_space.shape, np.float32))
-        assert not terminated and reward == 0.0 and not info["success"]
+        assert (terminated, reward, info["success"]) == (False, 0.0, False)
         assert truncated == (step == 100)
 
 
