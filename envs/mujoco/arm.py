@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from robot_hil.data.robot import ArmLimits, ArmState, CartesianTarget, Target
+from robot_hil.data.robot import ArmLimits, ArmState, CartesianTarget, JointTarget, Target
 from robot_hil.data.specs import Array
 from robot_hil.envs import rotation
 from robot_hil.envs.mujoco.world import WRENCH_SAMPLES, World
@@ -15,7 +15,10 @@ _DOWN = (0.0, 1.0, 0.0, 0.0)
 
 
 class MujocoArm:
-    """Follows Cartesian targets with a stiffness and damping given in the scene; a stop holds the measured pose."""
+    """Follows Cartesian targets with a stiffness and damping given in the scene; a stop holds the measured pose.
+
+    Joint targets are followed as the tool pose that belongs to them.
+    """
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -52,14 +55,24 @@ class MujocoArm:
         )
 
     def command(self, target: Target) -> None:
-        if not isinstance(target, CartesianTarget):
-            raise SafetyError("the simulated arm takes Cartesian targets only.")
+        if isinstance(target, JointTarget):
+            target = self._forward_kinematics(target)
         ctrl = self._world.data.ctrl
         ctrl[:3] = target.pos_base
         # The set-point is the rotation from the straight-down frame, in that frame's axes.
         turn = rotation.multiply(rotation.conjugate(_DOWN), target.quat_base.tolist())
         ctrl[3:6] = rotation.to_rotvec(turn)
         ctrl[6:8] = 0.5 * target.gripper_width
+
+    def _forward_kinematics(self, target: JointTarget) -> CartesianTarget:
+        """Return the tool pose of `target`: the impedance is Cartesian, its null space keeps its own posture."""
+        mj, model = self._world.mj, self._world.model
+        scratch, quat = mj.MjData(model), np.zeros(4)
+        scratch.qpos[:7] = target.joint_pos
+        mj.mj_kinematics(model, scratch)
+        self._mat2quat(quat, scratch.site_xmat[self._site])
+        pos = scratch.site_xpos[self._site].copy()
+        return CartesianTarget(pos_base=pos, quat_base=quat, gripper_width=target.gripper_width)
 
     def stop(self) -> None:
         state = self.state()
