@@ -22,6 +22,7 @@ class MujocoArm:
 
     def __init__(self, world: World) -> None:
         self._world = world
+        self._connected = False
         model, data, mj = world.model, world.data, world.mj
         self._site = model.site("tcp").id
         self._pos, self._mat = data.site_xpos[self._site], data.site_xmat[self._site]
@@ -35,6 +36,7 @@ class MujocoArm:
 
     def connect(self) -> None:
         """Hold the pose in which the scene begins."""
+        self._connected = True
         self.stop()
 
     def state(self) -> ArmState:
@@ -50,11 +52,13 @@ class MujocoArm:
             tcp_quat_base=self._quat.copy(),
             tcp_vel_base=self._velocity.copy(),
             wrench_tcp=self._wrench(),
-            gripper_width=left + right,
+            gripper_width=max(left + right, 0.0),
             fault="" if finite else "the simulation diverged",
         )
 
     def command(self, target: Target) -> None:
+        if not self._connected:
+            raise SafetyError("the simulated arm is not connected; call connect() first.")
         if isinstance(target, JointTarget):
             target = self._forward_kinematics(target)
         ctrl = self._world.data.ctrl
@@ -75,6 +79,8 @@ class MujocoArm:
         return CartesianTarget(pos_base=pos, quat_base=quat, gripper_width=target.gripper_width)
 
     def stop(self) -> None:
+        if not self._connected:
+            return
         state = self.state()
         self.command(
             CartesianTarget(
@@ -89,6 +95,7 @@ class MujocoArm:
     def close(self) -> None:
         """Hold the pose; nothing else to release."""
         self.stop()
+        self._connected = False
 
     def _wrench(self) -> Array:
         """World on tool in base axes: the sensor gives what the flange exerts on the hand, weight included."""

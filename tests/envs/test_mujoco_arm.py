@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from contracts import ArmContract
 
 from robot_hil.data.robot import ArmState, CartesianTarget, JointTarget
 from robot_hil.envs.mujoco.arm import HOME, MujocoArm
@@ -28,6 +29,19 @@ def world() -> World:
     world.place_tool(HOME, np.array([0.5, 0.0, 0.2]))
     world.refresh()
     return world
+
+
+class TestContract(ArmContract):
+    tolerance_m = 0.002
+
+    def make_arm(self) -> Arm:
+        self.world = World("pick_cube.xml", pictures=False)
+        self.world.place_tool(HOME, np.array([0.5, 0.0, 0.2]))
+        self.world.refresh()
+        return MujocoArm(self.world)
+
+    def settle(self, arm: Arm) -> None:
+        run(self.world, 1.0)
 
 
 def run(world: World, seconds: float = 1.5) -> ArmState:
@@ -70,6 +84,7 @@ def test_it_is_an_arm_that_reaches_its_target_and_stays(world: World) -> None:
 
 def test_stop_holds_where_it_is(world: World) -> None:
     arm = MujocoArm(world)
+    arm.connect()
     arm.command(
         CartesianTarget(pos_base=np.array([0.6, 0.2, 0.3]), quat_base=np.array([0.0, 1, 0, 0]), gripper_width=0)
     )
@@ -81,6 +96,7 @@ def test_stop_holds_where_it_is(world: World) -> None:
 
 def test_joint_target_means_its_tool_pose(world: World) -> None:
     arm = MujocoArm(world)
+    arm.connect()
     joints = world.data.qpos[:7].copy()
     joints[0] += 0.2
     arm.command(JointTarget(joint_pos=joints, gripper_width=0.0))
