@@ -1,0 +1,207 @@
+"""`robot-hil actor`: demonstrations first, then trials with a person at hand, until the goal is reached."""
+
+import json
+import logging
+import time
+from typing import TYPE_CHECKING, Any
+
+from robot_hil.actor.seeding import Stream
+from robot_hil.cli import compose
+from robot_hil.cli.goal import GoalTracker
+from robot_hil.cli.robot import Robot
+from robot_hil.cli.runfolder import RunFolder
+from robot_hil.cli.signals import StopRequest
+from robot_hil.data.step import Step
+from robot_hil.errors import ConfigError
+from robot_hil.report.metrics import EpisodeRow, JsonlSink, write_json
+from robot_hil.transport.keys import Keys
+from robot_hil.transport.uplink import Uplink
+from robot_hil.transport.weights import WeightSubscriber
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from robot_hil.experiments.base import Experiment
+
+_log = logging.getLogger(__name__)
+_FLUSH_S = 20.0
+_MAX_DEMO_ATTEMPTS = 10
+
+
+class Demonstrator:
+    """Records demonstrations: only successful ones are passed on, whole."""
+
+    def __init__(self, robot: Robot, sink: "Callable[[Step], object]") -> None:
+        self._robot, self._sink = robot, sink
+        self.steps: list[Step] = []
+
+    def record(self, wanted: int, have: int, first_id: int, done: "Callable[[EpisodeRow], None]") -> int:
+        """Record until there are `wanted`, counted from `have`; return the next free episode id.
+
+        Raises `ConfigError` when the person fails far more often than not.
+        """
+        failed, episode = 0, first_id
+        while have < wanted and not self._robot.stop_requested:
+            self._robot.tell(f"recording demonstration {have + 1} of {wanted}", "demo")
+            self.steps.clear()
+            row = self._robot.run(Stream.DEMO, episode)
+            if self._robot.stop_requested:
+                break
+            episode += 1
+            if row is not None and row.success:
+                have, failed = have + 1, 0
+                for step in self.steps:
+                    self._sink(step)
+                done(row)
+                continue
+            failed += 1
+            if failed >= _MAX_DEMO_ATTEMPTS:
+                raise ConfigError(
+                    f"{failed} demonstrations in a row failed. Choose a more skilful --person.profile, or --demos-from."
+                )
+        self.steps.clear()
+        return episode
+
+
+class Memory:
+    """What an actor must remember beyond its rows, in `actor_state.json`."""
+
+    def __init__(self, run: RunFolder) -> None:
+        self._path = run.path / "actor_state.json"
+
+    def load(self) -> dict[str, Any]:
+        """Return what was saved; empty for a new run."""
+        try:
+            found: dict[str, Any] = json.loads(self._path.read_text())
+        except (FileNotFoundError, ValueError):
+            return {}
+        return found
+
+    def save(self, next_episode: int, person: dict[str, int]) -> None:
+        """Remember the next episode and how tired the person is."""
+        write_json(self._path, {"next_episode": next_episode, "person": person}, durable=False)
+
+
+class ActorProcess:
+    """One actor: robot, uplink, weights, rows."""
+
+    def __init__(
+        self, experiment: "Experiment", run: RunFolder, seed: int, endpoint: str, weights_endpoint: str,
+        keys: Keys | None, actor_id: str = "actor",
+    ) -> None:  # fmt: skip
+        compose.require_person(experiment)
+        self.experiment, self.run_folder = experiment, run
+        self.agent = compose.make_agent(experiment)
+        throttle = None if experiment.realtime else self._throttle
+        self.robot = Robot(
+            experiment, run, self.agent, seed,
+            sink=self._take, between=self._poll_weights, throttle=throttle, actor_id=actor_id,
+        )  # fmt: skip
+        self.stop = StopRequest(self.robot.request_stop)
+        self.uplink = Uplink(
+            run.spool, self.robot.spec, endpoint=endpoint, actor_id=actor_id, task=experiment.name, keys=keys
+        )
+        self.weights = WeightSubscriber(endpoint=weights_endpoint, keys=keys)
+        self.demonstrator = Demonstrator(self.robot, self.uplink.put)
+        self.memory = Memory(run)
+        self.rows = JsonlSink(run.actor_rows)
+        self._version_key: str = ""
+        self._demonstrating = False
+
+    def run(self) -> str:
+        """Work until the goal is reached or a stop is asked for; return why it ended."""
+        self.uplink.start()
+        self.weights.start()
+        try:
+            earlier, memory = self.run_folder.episodes(), self.memory.load()
+            tracker = GoalTracker(self.experiment.goal, earlier)
+            self.robot.env_steps = tracker.env_steps
+            self.robot.restore_person(memory.get("person", {}))
+            self.robot.policy_age = self._age
+            last = max((row.episode_id for row in earlier if row.phase != "eval"), default=-1)
+            episode = max(last + 1, self.uplink.next_episode, int(memory.get("next_episode", 0)))
+            self._demonstrating = True
+            episode = self.demonstrator.record(self.experiment.demos, tracker.demos, episode, tracker_add(tracker, self.rows))
+            self._demonstrating = False
+            self.memory.save(episode, self.robot.person_state())
+            self.robot.restore_person(self.robot.person_state())
+            return self._train(tracker, episode)
+        finally:
+            self._close()
+
+    def _train(self, tracker: GoalTracker, episode: int) -> str:
+        self._wait_for_weights()
+        while not self.stop:
+            if reason := tracker.done():
+                self.robot.tell(reason)
+                self._finish(reason)
+                return reason
+            self.robot.tell("the robot tries, the person helps", "train")
+            row = self.robot.run(Stream.TRAIN, episode)
+            if row is not None:
+                self.rows.write(row)
+                tracker.add(row)
+                self.uplink.report({"episode": episode, "success": row.success, "steps": row.steps})
+                episode += 1
+            self.memory.save(episode, self.robot.person_state())
+        return "stopped"
+
+    def _wait_for_weights(self) -> None:
+        total = self.experiment.learner.clone_updates + self.experiment.learner.critic_warmup
+        while not self.stop and not self._poll_weights():
+            if self.uplink.error is not None:
+                raise self.uplink.error
+            done = self.uplink.progress.updates
+            what = f": {done} of {total} updates" if 0 < done <= total else ""
+            self.robot.tell(f"the learner imitates the demonstrations{what}", "train")
+            self.weights.wait(-1, 0.1)
+
+    def _finish(self, reason: str) -> None:
+        """Let the learner have everything and tell it that this was all."""
+        if self.uplink.flush(_FLUSH_S):
+            self.uplink.report({"done": reason})
+            time.sleep(0.3)
+
+    def _take(self, step: Step) -> None:
+        if self._demonstrating:
+            self.demonstrator.steps.append(step)
+        else:
+            self.uplink.put(step)
+
+    def _poll_weights(self) -> bool:
+        """Take newer weights if any came; return whether there are any."""
+        newest = self.weights.latest()
+        if newest is None:
+            return False
+        if newest.sha256 != self._version_key:
+            self._version_key = newest.sha256
+            self.robot.policy.set_params(newest.version, self.agent.load_actor(newest.params))
+        return True
+
+    def _throttle(self) -> bool:
+        """Return True while the simulated robot must wait for the learner."""
+        if self.uplink.error is not None:
+            raise self.uplink.error
+        return not self.stop and not self.uplink.throttle(0.2)
+
+    def _age(self) -> float | None:
+        newest = self.weights.latest()
+        return None if newest is None else newest.age(time.monotonic())
+
+    def _close(self) -> None:
+        if self.stop.requested and self.uplink.error is None:
+            self.uplink.flush(_FLUSH_S)
+        self.uplink.stop()
+        self.weights.stop()
+        self.rows.close()
+        self.robot.close()
+
+
+def tracker_add(tracker: GoalTracker, rows: JsonlSink) -> "Callable[[EpisodeRow], None]":
+    """Return a function that writes a row and lets `tracker` know it."""
+
+    def add(row: EpisodeRow) -> None:
+        rows.write(row)
+        tracker.add(row)
+
+    return add

@@ -1,0 +1,156 @@
+"""Each command from its arguments to its exit code; what is heavy is imported by the command that needs it."""
+
+import logging
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from robot_hil.cli.runfolder import RunFolder, next_free
+from robot_hil.errors import ConfigError
+
+if TYPE_CHECKING:
+    from robot_hil.cli.options import Parsed
+
+Arguments = Sequence[str]
+
+
+def train(argv: Arguments, command: str = "train") -> int:
+    """Train an experiment with two processes and a display, or in one process."""
+    argv, resumed = _resumed(list(argv))
+    if _asks_help(command, argv):
+        return 0
+    from robot_hil.cli import options
+
+    parsed = options.parse(command, options.Train, argv)
+    made = parsed.options
+    run = RunFolder(resumed or made.out or next_free(Path("runs"), "demo" if command == "demo" else argv[0]))
+    if resumed or made.resume:
+        run.config()
+        run.join(parsed.experiment, parsed.argv, made.seed)
+    else:
+        run.create(parsed.experiment, parsed.argv, made.seed)
+    from robot_hil.cli.train import train_run
+
+    return train_run(parsed, run)
+
+
+def demo(argv: Arguments) -> int:
+    """Train pick_cube from camera images."""
+    return train(["pick_cube", *argv], "demo")
+
+
+def actor(argv: Arguments) -> int:
+    """Run the actor alone."""
+    if _asks_help("actor", argv):
+        return 0
+    parsed, run = _side("actor", argv)
+    from robot_hil.cli import compose
+
+    compose.limit_threads(1)
+    from robot_hil.cli.actor import ActorProcess
+
+    made = parsed.options
+    process = ActorProcess(
+        parsed.experiment, run, made.seed, made.endpoint, made.weights_endpoint, _keys(made.keys), made.actor_id
+    )
+    print(f"actor: {process.run()}")
+    return 0
+
+
+def learner(argv: Arguments) -> int:
+    """Run the learner alone."""
+    if _asks_help("learner", argv):
+        return 0
+    parsed, run = _side("learner", argv)
+    import os
+
+    from robot_hil.cli import compose
+
+    compose.limit_threads(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+    from robot_hil.cli.learner import LearnerProcess
+
+    made = parsed.options
+    LearnerProcess(
+        parsed.experiment, run, made.seed, made.endpoint, made.weights_endpoint, _keys(made.keys)
+    ).run()
+    print("learner: saved")
+    return 0
+
+
+def keys(argv: Arguments) -> int:
+    """Make a key file."""
+    import tyro
+
+    from robot_hil.cli.keys import keys as make
+
+    tyro.cli(make, args=list(argv), prog="robot-hil keys")
+    return 0
+
+
+def experiments(argv: Arguments) -> int:
+    """List the experiments."""
+    from robot_hil.experiments import registry
+
+    for name in registry.NAMES:
+        experiment = registry.get(name)
+        person = f"{experiment.person.profile} person" if experiment.person.expert != "none" else "no person"
+        print(f"{name:<22} {experiment.env_id} from {experiment.observation}, {experiment.demos} demonstrations, {person}")
+    print("\nTrain one with `robot-hil train NAME`; `robot-hil train NAME --help` lists its numbers.")
+    return 0
+
+
+def _side(command: str, argv: Arguments) -> "tuple[Parsed, RunFolder]":
+    from robot_hil.cli import options
+
+    logging.getLogger().setLevel(logging.INFO)
+    parsed = options.parse(command, options.Side, argv)
+    made = parsed.options
+    run = RunFolder(made.out or Path("runs") / f"{argv[0]}-{command}")
+    run.join(parsed.experiment, parsed.argv, made.seed)
+    origin = options.clock_origin()
+    run.start_clock(origin)
+    return parsed, run
+
+
+def _keys(path: Path | None):  # type: ignore[no-untyped-def]
+    from robot_hil.transport.keys import load_keys
+
+    return None if path is None else load_keys(path)
+
+
+def _resumed(argv: list[str]) -> tuple[list[str], Path | None]:
+    """Turn `--resume FOLDER [overrides]` into the folder's own command line; return it and the folder."""
+    for index, token in enumerate(argv):
+        folder = argv[index + 1] if token == "--resume" and index + 1 < len(argv) else ""
+        if folder and not folder.startswith("-"):
+            rest = argv[:index] + argv[index + 2 :]
+            if rest and not rest[0].startswith("-"):
+                raise ConfigError(
+                    f"--resume {folder} knows its experiment; leave out {rest[0]!r}, or write --out {folder} --resume."
+                )
+            return [*RunFolder(Path(folder)).config()["argv"], *rest], Path(folder)
+    return argv, None
+
+
+def _asks_help(command: str, argv: Arguments) -> bool:
+    """Print the short help when no experiment is named; raises `ConfigError` when nothing at all is."""
+    if argv and not argv[0].startswith("-"):
+        return False
+    from robot_hil.cli.help import command_help
+
+    if argv and argv[0] in ("-h", "--help"):
+        print(command_help(command))
+        return True
+    print(command_help(command), file=sys.stderr)
+    raise ConfigError(f"{command} needs the name of an experiment as its first argument.")
+
+
+RUN: dict[str, Callable[[Arguments], int]] = {
+    "demo": demo,
+    "train": train,
+    "actor": actor,
+    "learner": learner,
+    "experiments": experiments,
+    "keys": keys,
+}

@@ -1,0 +1,131 @@
+"""Put an experiment's parts together: environment, simulated person, agent, control loop."""
+
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Literal
+
+from robot_hil.actor.arbiter import Arbiter
+from robot_hil.clock import Clock
+from robot_hil.errors import ConfigError, UnknownNameError
+from robot_hil.protocols import Agent
+
+if TYPE_CHECKING:
+    import gymnasium
+
+    from robot_hil.experiments.base import Experiment
+    from robot_hil.teleop.simulated.gates import Gate
+    from robot_hil.teleop.simulated.person import SimulatedPerson
+
+Env = "gymnasium.Env[Any, Any]"
+
+
+def limit_threads(count: int) -> None:
+    """Let numerical libraries use `count` threads; call before they are imported."""
+    os.environ["OMP_NUM_THREADS"] = str(count)
+    # A thread that spins while it waits takes the core from the process it waits for.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ.setdefault("GOMP_SPINCOUNT", "0")
+    import torch
+
+    torch.set_num_threads(count)
+
+
+def make_env(experiment: "Experiment", render_mode: str | None = None) -> "gymnasium.Env[Any, Any]":
+    """Return the experiment's environment; `render_mode="rgb_array"` also for pictures for people."""
+    from robot_hil.envs import gym_adapter
+
+    options = dict(experiment.env_kwargs)
+    if experiment.env_id.startswith("robot_hil/"):
+        options["obs_type"] = experiment.observation
+    if render_mode is not None:
+        options["render_mode"] = render_mode
+    return gym_adapter.make(experiment.env_id, disable_env_checker=True, **options)
+
+
+def make_agent(experiment: "Experiment") -> Agent:
+    """Return the experiment's agent."""
+    from robot_hil.policies import registry
+
+    agent: Agent = registry.make_agent(experiment.agent)
+    return agent
+
+
+def make_person(
+    experiment: "Experiment", env: "gymnasium.Env[Any, Any]", clock: Clock, *, demonstrates: bool = False
+) -> "SimulatedPerson | None":
+    """Return the simulated person, None for an experiment without; one who `demonstrates` drives all the time."""
+    from robot_hil.envs.base import privileged_of
+    from robot_hil.teleop.simulated.expert_peg_insertion import PegInsertionExpert
+    from robot_hil.teleop.simulated.expert_pick_cube import PickCubeExpert
+    from robot_hil.teleop.simulated.gates import AlwaysGate
+    from robot_hil.teleop.simulated.person import SimulatedPerson
+    from robot_hil.teleop.simulated.profile import PROFILES
+
+    config = experiment.person
+    if config.expert == "none":
+        return None
+    experts = {"pick_cube": PickCubeExpert, "peg_insertion": PegInsertionExpert}
+    if config.expert not in experts:
+        raise UnknownNameError("expert", config.expert, experts)
+    if config.profile not in PROFILES:
+        raise UnknownNameError("profile", config.profile, PROFILES)
+    expert = experts[config.expert]()
+    gate = AlwaysGate() if demonstrates else _gate(config.gate, expert)
+    return SimulatedPerson(expert, gate, PROFILES[config.profile], lambda: privileged_of(env), clock)
+
+
+def make_arbiter(experiment: "Experiment", action_dim: int) -> Arbiter:
+    """Return a fresh arbiter."""
+    return Arbiter(experiment.arbiter(action_dim))
+
+
+def with_env(experiment: "Experiment", env_id: str) -> "Experiment":
+    """Return `experiment` for any Gymnasium environment: no simulated person, no demonstrations."""
+    return replace(
+        experiment,
+        name=f"{experiment.name}@{env_id}",
+        env_id=env_id,
+        env_kwargs={},
+        person=replace(experiment.person, expert="none"),
+        demos=0,
+    )
+
+
+def with_baseline(experiment: "Experiment") -> "Experiment":
+    """Return `experiment` with the faithful HIL-SERL agent and method in place of ours."""
+    from robot_hil.methods.hil_serl import HilSerl
+    from robot_hil.policies.torch.hil_serl import HilSerlConfig
+
+    return replace(experiment, name=f"{experiment.name}_hil_serl", agent=HilSerlConfig(), method=HilSerl())
+
+
+def observation_kind(env: "gymnasium.Env[Any, Any]") -> Literal["pixels", "state"]:
+    """Return what the policy sees."""
+    from robot_hil.envs.base import spec_of
+
+    return "pixels" if spec_of(env).images else "state"
+
+
+def _gate(name: str, expert: Any) -> "Gate":
+    from robot_hil.teleop.simulated import gates
+
+    makers: dict[str, Callable[[], Gate]] = {
+        "progress": gates.ProgressGate,
+        "predicted_failure": lambda: gates.PredictedFailureGate(expert),
+        "value": lambda: gates.ValueGate(expert),
+        "random": lambda: gates.RandomGate(0.02),
+        "never": gates.NeverGate,
+    }
+    if name not in makers:
+        raise UnknownNameError("gate", name, makers)
+    return makers[name]()
+
+
+def require_person(experiment: "Experiment") -> None:
+    """Raise `ConfigError` when demonstrations are wanted and nobody can give them."""
+    if experiment.demos and experiment.person.expert == "none":
+        raise ConfigError(
+            f"{experiment.name} wants {experiment.demos} demonstrations and has no person to give them. "
+            "Set --demos 0, or --person.expert to one that knows the task."
+        )

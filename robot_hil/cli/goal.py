@@ -1,0 +1,69 @@
+"""When training ends."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from robot_hil.report.metrics import EpisodeRow
+from robot_hil.report.summary import WINDOW, mean_cycle, window_of
+
+if TYPE_CHECKING:
+    from robot_hil.experiments.base import Goal
+
+
+class GoalTracker:
+    """Judges after each episode whether training is done; give it the earlier rows of a resumed run, too."""
+
+    def __init__(self, goal: "Goal", rows: Sequence[EpisodeRow] = ()) -> None:
+        self._goal = goal
+        self._recent: list[EpisodeRow] = []
+        self._demos: list[EpisodeRow] = []
+        self._since: int | None = None
+        self._train_started_s: float | None = None
+        self._last: EpisodeRow | None = None
+        for row in rows:
+            self.add(row)
+
+    @property
+    def env_steps(self) -> int:
+        """Online steps so far."""
+        return self._last.env_steps if self._last else 0
+
+    @property
+    def demos(self) -> int:
+        """Successful demonstrations so far."""
+        return len(self._demos)
+
+    def add(self, row: EpisodeRow) -> None:
+        """Take in a finished episode."""
+        if row.phase == "demo" and row.success:
+            self._demos.append(row)
+        if row.phase != "train":
+            return
+        if self._train_started_s is None:
+            self._train_started_s = row.t_wall_s
+        self._last = row
+        self._recent = [*self._recent[-WINDOW + 1 :], row]
+        if self._since is not None:
+            self._since += 1
+        elif window_of(self._recent).is_goal:
+            self._since = 0
+
+    def done(self) -> str:
+        """Return why training is over, in words; empty while it goes on."""
+        goal = self._goal
+        if self._last is None:
+            return ""
+        assert self._train_started_s is not None
+        if self._since is not None and self._since >= goal.settle_episodes and self._fast_enough():
+            return "goal reached"
+        if self._last.env_steps >= goal.max_env_steps:
+            return f"{self._last.env_steps} env steps made (--goal.max-env-steps)"
+        if self._last.t_wall_s - self._train_started_s >= goal.max_train_s:
+            return f"{goal.max_train_s:.0f} s of training passed (--goal.max-train-s)"
+        return ""
+
+    def _fast_enough(self) -> bool:
+        cycle, demo_cycle = mean_cycle(self._recent), mean_cycle(self._demos)
+        if not self._goal.cycle_ratio or demo_cycle is None:
+            return True
+        return cycle is not None and cycle <= self._goal.cycle_ratio * demo_cycle

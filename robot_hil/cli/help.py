@@ -1,0 +1,41 @@
+"""Short help of the commands that need an experiment, without loading any."""
+
+_TEXT = {
+    "train": """usage: robot-hil train EXPERIMENT [options]
+       robot-hil train --resume RUN
+
+Trains EXPERIMENT with an actor process and a learner process and shows how it goes. Ctrl-C saves and says how to resume.
+
+examples:
+  robot-hil train pick_cube_state                         into runs/pick_cube_state-<n>
+  robot-hil train pick_cube --seed 1 --out runs/mine      seed and folder
+  robot-hil train pick_cube_state --agent.anchor 0.5      any number of the experiment
+  robot-hil train pick_cube_state --baseline              HIL-SERL instead of anchored RLPD
+  robot-hil train pick_cube_state --env Pendulum-v1       any Gymnasium environment
+  robot-hil train --resume runs/mine                      go on where it stopped
+""",
+    "actor": """usage: robot-hil actor EXPERIMENT [options]
+
+The robot's side alone. Give the same experiment and overrides as to the learner.
+
+example, on two machines that share a file made by `robot-hil keys`:
+  robot-hil learner pick_cube --endpoint tcp://0.0.0.0:5588 --weights-endpoint tcp://0.0.0.0:5589 --keys robot_hil.keys
+  robot-hil actor pick_cube --endpoint tcp://LEARNER:5588 --weights-endpoint tcp://LEARNER:5589 --keys robot_hil.keys
+""",
+    "record": """usage: robot-hil record EXPERIMENT [--demos N] [--out FOLDER]
+
+Records demonstrations; `robot-hil train EXPERIMENT --demos-from FOLDER` uses them.
+""",
+}
+_TEXT["learner"] = _TEXT["actor"].replace("robot-hil actor EXPERIMENT", "robot-hil learner EXPERIMENT").replace(
+    "The robot's side alone. Give the same experiment and overrides as to the learner.",
+    "The learning side alone. Give the same experiment and overrides as to the actor.",
+)
+
+
+def command_help(command: str) -> str:
+    """Return the help of `command`."""
+    return (
+        _TEXT[command]
+        + f"\n`robot-hil experiments` lists the experiments; `robot-hil {command} EXPERIMENT --help` lists all options."
+    )

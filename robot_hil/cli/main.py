@@ -1,0 +1,74 @@
+"""The command `robot-hil`: which command, and what the user sees when something is wrong."""
+
+import logging
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from robot_hil.errors import RobotHilError, UnknownNameError
+
+COMMANDS = {
+    "demo": "teach the simulated arm to pick a cube from camera images, with a simulated person (minutes)",
+    "train": "train an experiment: actor, learner and live display",
+    "actor": "only the actor of an experiment, e.g. on the robot's computer",
+    "learner": "only the learner of an experiment, e.g. on the computer with the GPU",
+    "record": "record demonstrations, for `train --demos-from`",
+    "eval": "let a learnt policy act alone and count successes",
+    "report": "tables and plots of runs; several runs are compared",
+    "experiments": "list the experiments",
+    "keys": "make the key file that actor and learner need between two machines",
+}
+EXAMPLES = """examples:
+  robot-hil demo
+  robot-hil train pick_cube_state --seed 1 --out runs/mine
+  robot-hil train pick_cube_state --agent.anchor 0.5 --demos 10
+  robot-hil train --resume runs/mine
+  robot-hil eval runs/mine --episodes 100
+  robot-hil report runs/mine runs/other
+"""
+
+
+def usage() -> str:
+    """Return the overview of all commands."""
+    width = max(map(len, COMMANDS))
+    rows = "\n".join(f"  {name:<{width}}  {text}" for name, text in COMMANDS.items())
+    return (
+        f"usage: robot-hil COMMAND ...\n\nTeach a robot arm a skill from its own trials and a person's corrections.\n\n"
+        f"commands:\n{rows}\n\n{EXAMPLES}\n`robot-hil COMMAND --help` says more."
+    )
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; return the exit code: 0 done, 1 failed, 2 wrong command line, 130 interrupted."""
+    args = list(sys.argv[1:] if argv is None else argv)
+    if not args or args[0] in ("-h", "--help", "help"):
+        print(usage())
+        return 0 if args else 2
+    command, rest = args[0], args[1:]
+    if command == "--version":
+        from importlib.metadata import version
+
+        print(f"robot-hil {version('robot_hil')}")
+        return 0
+    logging.basicConfig(
+        level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s", datefmt="%H:%M:%S"
+    )
+    try:
+        if command not in COMMANDS:
+            raise UnknownNameError("command", command, COMMANDS)
+        run = import_module("robot_hil.cli.commands").RUN[command]
+        code: int = run(rest)
+        return code
+    except UnknownNameError as error:
+        print(f"robot-hil: {error}", file=sys.stderr)
+        return 2
+    except RobotHilError as error:
+        print(f"robot-hil: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("robot-hil: interrupted", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,141 @@
+"""Command lines: experiment first, then options and overrides of the experiment's numbers, parsed by tyro."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, make_dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import tyro
+
+
+if TYPE_CHECKING:
+    from robot_hil.experiments.base import Experiment
+else:
+    Experiment = Any
+
+CLOCK_VARIABLE = "ROBOT_HIL_CLOCK"
+ENDPOINT, WEIGHTS_ENDPOINT = "tcp://127.0.0.1:5588", "tcp://127.0.0.1:5589"
+_RUN_ONLY = {"--out": 1, "--resume": 0, "--demos-from": 1}
+"""Options that say where a run lies and how it starts, not what it is; with the count of their values."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Common:
+    """What every command that runs an experiment takes."""
+
+    seed: int = 0
+    """Seed of everything random."""
+    out: Path | None = None
+    """Run folder; default runs/<experiment>-<n>."""
+    env: str | None = None
+    """Any Gymnasium environment by id instead of the experiment's, without a simulated person."""
+    baseline: bool = False
+    """Use the faithful HIL-SERL agent and method instead of ours."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Train(Common):
+    """What `train` takes."""
+
+    resume: bool = False
+    """Go on with the run in --out."""
+    in_process: bool = False
+    """One process and one thread: slower, but the same seed gives the same policy, bit by bit."""
+    demos_from: Path | None = None
+    """Run folder whose demonstrations are used instead of recording new ones."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Side(Common):
+    """What `actor` and `learner` take."""
+
+    endpoint: str = ENDPOINT
+    """Where the learner takes steps, tcp://HOST:PORT."""
+    weights_endpoint: str = WEIGHTS_ENDPOINT
+    """Where the learner hands out weights."""
+    keys: Path | None = None
+    """Key file made by `robot-hil keys`; needed between machines."""
+    actor_id: str = "actor"
+    """Name of the actor; give each its own."""
+
+
+@dataclass(frozen=True)
+class Parsed:
+    """An experiment with its options."""
+
+    experiment: "Experiment"
+    options: Any
+    argv: tuple[str, ...]
+    """Experiment and overrides, without what says where the run lies: enough to parse it again."""
+
+
+def parse(command: str, kind: type[Common], argv: Sequence[str]) -> Parsed:
+    """Parse `argv`, the experiment's name and its options; exits with code 2 and a message on a wrong option."""
+    from robot_hil.experiments import registry
+
+    name, rest = argv[0], list(argv[1:])
+    experiment = registry.get(name)
+    experiment = _changed(experiment, rest)
+    made = dataclass_with_experiment(kind, type(experiment))
+    parsed = tyro.cli(
+        made,
+        default=made(experiment=experiment),
+        args=rest,
+        prog=f"robot-hil {command} {name}",
+        config=(tyro.conf.AvoidSubcommands, tyro.conf.FlagCreatePairsOff),
+    )
+    return Parsed(parsed.experiment, parsed, (name, *without(rest, _RUN_ONLY)))
+
+
+def dataclass_with_experiment(kind: type[Common], experiment: type) -> Any:
+    """Return `kind` with the experiment's numbers as further options, without a prefix."""
+
+    annotated = Annotated[experiment, tyro.conf.arg(name="")]
+    made = make_dataclass(
+        kind.__name__, [("experiment", annotated)], bases=(kind,), frozen=True, kw_only=True
+    )
+    made.__doc__ = kind.__doc__
+    return made
+
+
+def without(argv: Sequence[str], names: dict[str, int]) -> list[str]:
+    """Return `argv` without the options in `names` (name -> how many values follow it)."""
+    kept: list[str] = []
+    skip = 0
+    for token in argv:
+        name, _, value = token.replace("_", "-").partition("=")
+        if skip:
+            skip -= 1
+        elif name in names:
+            skip = 0 if value else names[name]
+        else:
+            kept.append(token)
+    return kept
+
+
+def value_of(argv: Sequence[str], name: str) -> str | None:
+    """Return the value of option `name` in `argv`; None when it is not there."""
+    for index, token in enumerate(argv):
+        if token.startswith(f"{name}="):
+            return token.partition("=")[2]
+        if token == name and index + 1 < len(argv):
+            return argv[index + 1]
+    return None
+
+
+def _changed(experiment: "Experiment", argv: Sequence[str]) -> "Experiment":
+    """Apply --baseline and --env, which change what further options there are."""
+    from robot_hil.cli import compose
+
+    if "--baseline" in argv:
+        experiment = compose.with_baseline(experiment)
+    if env_id := value_of(argv, "--env"):
+        experiment = compose.with_env(experiment, env_id)
+    return experiment
+
+
+def clock_origin() -> float | None:
+    """Return when the run's clock began, where a parent process said so."""
+    value = os.environ.get(CLOCK_VARIABLE, "")
+    return float(value) if value else None

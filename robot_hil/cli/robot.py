@@ -1,0 +1,220 @@
+"""The robot's side of a run: environment, person, policy and loops; turns episodes into rows."""
+
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from robot_hil.actor.episode import EpisodeResult
+from robot_hil.actor.loop import ControlLoop, LoopConfig
+from robot_hil.actor.policy import AgentPolicy
+from robot_hil.actor.seeding import Stream
+from robot_hil.cli import compose
+from robot_hil.cli.runfolder import RunFolder
+from robot_hil.clock import Clock, MonotonicClock, VirtualClock
+from robot_hil.data.step import Step
+from robot_hil.errors import SafetyError
+from robot_hil.protocols import Agent
+from robot_hil.report.metrics import EpisodeRow, LiveFile, LiveState, Phase
+
+if TYPE_CHECKING:
+    from robot_hil.experiments.base import Experiment
+
+_log = logging.getLogger(__name__)
+PHASES: dict[Stream, Phase] = {Stream.DEMO: "demo", Stream.TRAIN: "train", Stream.EVAL: "eval"}
+_MAX_FAULTS = 10
+
+
+class Robot:
+    """One environment with its person and policy. Nothing moves before `run`.
+
+    `sink` gets every step of DEMO and TRAIN episodes, `between` is called after each step, `throttle` (simulation only)
+    may hold the robot between two steps.
+    """
+
+    def __init__(
+        self,
+        experiment: "Experiment",
+        run: RunFolder,
+        agent: Agent,
+        seed: int,
+        *,
+        sink: Callable[[Step], object] = lambda step: None,
+        between: Callable[[], object] = lambda: None,
+        throttle: Callable[[], bool] | None = None,
+        actor_id: str = "actor",
+        render_mode: str | None = None,
+    ) -> None:
+        from robot_hil.envs.base import spec_of
+
+        self.experiment, self.run_folder = experiment, run
+        self.env = compose.make_env(experiment, render_mode)
+        self.spec = spec_of(self.env)
+        agent.bind(self.spec)
+        self.policy = AgentPolicy(agent)
+        self.message = ""
+        """One line for the operator, shown in the live display."""
+        self.policy_age: Callable[[], float | None] = lambda: None
+        self.env_steps = 0
+        """Online steps so far; set it when a run goes on."""
+        self._sink, self._between, self._throttle = sink, between, throttle
+        self._seed, self._actor_id = seed, actor_id
+        self._clock: Clock = MonotonicClock() if experiment.realtime else VirtualClock()
+        self._gate = getattr(self.env.unwrapped, "gate", None)
+        self._loop: ControlLoop | None = None
+        self._stop = False
+        self._live = LiveFile(run.live, MonotonicClock())
+        self._persons = {
+            Stream.DEMO: compose.make_person(experiment, self.env, self._clock, demonstrates=True),
+            Stream.TRAIN: compose.make_person(experiment, self.env, self._clock),
+        }
+        for person in self._persons.values():
+            if person is not None:
+                person.start()
+        self._phase: Phase = "demo"
+        self._episode = 0
+        self._steps = self._human = self._onsets = 0
+        self._faults = 0
+
+    # -- state that outlives the process ---------------------------------------------------------------------------
+
+    def person_state(self) -> dict[str, int]:
+        """Return how much the person has worked."""
+        persons = [person.state() for person in self._persons.values() if person is not None]
+        return {name: sum(state[name] for state in persons) for name in (persons[0] if persons else ())}
+
+    def restore_person(self, state: dict[str, int]) -> None:
+        """Let the person be as tired as `person_state` said; who demonstrates and who helps are one person."""
+        helper, demonstrator = self._persons[Stream.TRAIN], self._persons[Stream.DEMO]
+        if state and helper is not None and demonstrator is not None:
+            helper.restore(state)
+            demonstrator.restore(dict.fromkeys(state, 0))
+
+    # -- episodes --------------------------------------------------------------------------------------------------
+
+    @property
+    def stop_requested(self) -> bool:
+        """Whether `request_stop` was called."""
+        return self._stop
+
+    def request_stop(self) -> None:
+        """End the episode under way; from signal handlers, too."""
+        self._stop = True
+        if self._loop is not None:
+            self._loop.request_stop()
+
+    def run(self, stream: Stream, episode_id: int) -> EpisodeRow | None:
+        """Run one episode and return its row; None when it did not begin.
+
+        In simulation a latched safety gate ends the episode as a failure and is cleared; on a real robot it raises.
+        """
+        self._phase, self._episode = PHASES[stream], episode_id
+        self._steps = self._human = self._onsets = 0
+        loop = self._loop = self._make_loop(stream)
+        if self._stop:
+            loop.request_stop()
+        try:
+            result: EpisodeResult | None = loop.run_episode(stream, episode_id)
+            self._faults = 0
+        except SafetyError as error:
+            if self.experiment.realtime or self._gate is None or self._faults >= _MAX_FAULTS:
+                raise
+            self._faults += 1
+            _log.warning("episode %d ended by the safety gate: %s", episode_id, error)
+            self._recover()
+            result = None
+        if self._steps == 0:
+            return None
+        return self._row(result)
+
+    def tell(self, message: str, phase: Phase | None = None) -> None:
+        """Show `message` to the operator; `phase` says what is going on while no episode runs."""
+        self._phase = phase or self._phase
+        if message != self.message:
+            self.message = message
+            self._write_live("idle", force=True)
+
+    def close(self) -> None:
+        """Release the environment; legal twice."""
+        for person in self._persons.values():
+            if person is not None:
+                person.stop()
+        self.env.close()
+
+    def _make_loop(self, stream: Stream) -> ControlLoop:
+        config = LoopConfig(
+            control_hz=self.spec.control_hz,
+            run_seed=self._seed,
+            realtime=self.experiment.realtime,
+            actor_id=self._actor_id,
+            task=self.spec.task,
+        )
+        return ControlLoop(
+            self.env,
+            None if stream is Stream.DEMO else self.policy,
+            compose.make_arbiter(self.experiment, self.spec.action.shape[0]),
+            self._take,
+            config,
+            teleop=self._persons.get(stream),
+            clock=self._clock,
+            gate=self._gate,
+            throttle=self._throttle if stream is Stream.TRAIN else None,
+            spec=self.spec,
+        )
+
+    def _take(self, step: Step) -> None:
+        self._steps += 1
+        self._human += step.is_human
+        self._onsets += step.onset
+        if self._phase == "train":
+            self.env_steps += 1
+        if self._phase != "eval":
+            self._sink(step)
+        decision = self._loop.last_decision if self._loop else None
+        self._write_live(decision.state.value if decision else "idle")
+        self._between()
+
+    def _row(self, result: EpisodeResult | None) -> EpisodeRow:
+        realtime = self.experiment.realtime and result is not None
+        return EpisodeRow(
+            t_wall_s=self.run_folder.now(),
+            env_steps=self.env_steps,
+            episode_id=self._episode,
+            steps=self._steps,
+            success=result is not None and result.success,
+            human_steps=self._human,
+            interventions=self._onsets,
+            phase=self._phase,
+            policy_version=self.policy.version if self._phase != "demo" else -1,
+            policy_age_s=self.policy_age() if self._phase != "demo" else None,
+            deadline_misses=result.deadline_misses if result is not None else 0,
+            lateness_p99_s=result.lateness_p99_s if result is not None and realtime else None,
+        )
+
+    def _write_live(self, control: str, force: bool = False) -> None:
+        self._live.write(
+            LiveState(
+                t_wall_s=self.run_folder.now(),
+                phase=self._phase,
+                control=control,
+                env_steps=self.env_steps,
+                episode_id=self._episode,
+                policy_version=self.policy.version,
+                policy_age_s=self.policy_age(),
+                message=self.message,
+            ),
+            force,
+        )
+
+    def _recover(self) -> None:
+        """Clear the gate of a simulated arm; a reset takes away what it pressed against."""
+        gate: Any = self._gate
+        for _ in range(2):
+            try:
+                gate.recover("simulation: the episode is over")
+                return
+            except SafetyError:
+                try:
+                    self.env.reset()
+                except SafetyError as error:
+                    _log.warning("reset refused: %s", error)
+        gate.recover("simulation: the scene was reset")
