@@ -31,9 +31,10 @@ _MAX_DEMO_ATTEMPTS = 10
 class Demonstrator:
     """Records demonstrations: only successful ones are passed on, whole."""
 
-    def __init__(self, robot: Robot, sink: "Callable[[Step], object]") -> None:
-        self._robot, self._sink = robot, sink
+    def __init__(self, robot: Robot, sink: "Callable[[Step], object]", stop: "Callable[[], bool]") -> None:
+        self._robot, self._sink, self._stop = robot, sink, stop
         self.steps: list[Step] = []
+        """Steps of the demonstration under way; the robot's sink adds them."""
 
     def record(self, wanted: int, have: int, first_id: int, done: "Callable[[EpisodeRow], None]") -> int:
         """Record until there are `wanted`, counted from `have`; return the next free episode id.
@@ -41,7 +42,7 @@ class Demonstrator:
         Raises `ConfigError` when the person fails far more often than not.
         """
         failed, episode = 0, first_id
-        while have < wanted and not self._robot.stop_requested:
+        while have < wanted and not self._stop():
             self._robot.tell(f"recording demonstration {have + 1} of {wanted}", "demo")
             self.steps.clear()
             row = self._robot.run(Stream.DEMO, episode)
@@ -102,7 +103,7 @@ class ActorProcess:
             run.spool, self.robot.spec, endpoint=endpoint, actor_id=actor_id, task=experiment.name, keys=keys
         )
         self.weights = WeightSubscriber(endpoint=weights_endpoint, keys=keys)
-        self.demonstrator = Demonstrator(self.robot, self.uplink.put)
+        self.demonstrator = Demonstrator(self.robot, self.uplink.put, lambda: bool(self.stop))
         self.memory = Memory(run)
         self.rows = JsonlSink(run.actor_rows)
         self._version_key: str = ""
@@ -120,11 +121,16 @@ class ActorProcess:
             self.robot.policy_age = self._age
             last = max((row.episode_id for row in earlier if row.phase != "eval"), default=-1)
             episode = max(last + 1, self.uplink.next_episode, int(memory.get("next_episode", 0)))
+
+            def keep(row: EpisodeRow) -> None:
+                self.rows.write(row)
+                tracker.add(row)
+
             self._demonstrating = True
-            episode = self.demonstrator.record(self.experiment.demos, tracker.demos, episode, tracker_add(tracker, self.rows))
+            episode = self.demonstrator.record(self.experiment.demos, tracker.demos, episode, keep)
             self._demonstrating = False
-            self.memory.save(episode, self.robot.person_state())
             self.robot.restore_person(self.robot.person_state())
+            self.memory.save(episode, self.robot.person_state())
             return self._train(tracker, episode)
         finally:
             self._close()
@@ -195,13 +201,5 @@ class ActorProcess:
         self.weights.stop()
         self.rows.close()
         self.robot.close()
+        self.stop.finish()
 
-
-def tracker_add(tracker: GoalTracker, rows: JsonlSink) -> "Callable[[EpisodeRow], None]":
-    """Return a function that writes a row and lets `tracker` know it."""
-
-    def add(row: EpisodeRow) -> None:
-        rows.write(row)
-        tracker.add(row)
-
-    return add

@@ -64,12 +64,14 @@ class Child:
             self.process.send_signal(signal.SIGTERM)
         return self.wait(grace_s, tick)
 
-    def wait(self, grace_s: float, tick: Callable[[], object] = lambda: None) -> int:
-        """Wait for its end, kill it after `grace_s`; return the exit code."""
+    def wait(self, grace_s: float, tick: Callable[[], object] = lambda: None, *, kill: bool = True) -> int:
+        """Wait for its end and return the exit code; after `grace_s` kill it, or return 0 while it goes on."""
         assert self.process is not None
         deadline = time.monotonic() + grace_s
         while self.process.poll() is None:
             if time.monotonic() > deadline:
+                if not kill:
+                    return 0
                 self.process.kill()
             tick()
             time.sleep(0.02)

@@ -11,6 +11,7 @@ from robot_hil.errors import ConfigError
 
 if TYPE_CHECKING:
     from robot_hil.cli.options import Parsed
+    from robot_hil.transport.keys import Keys
 
 Arguments = Sequence[str]
 
@@ -30,6 +31,10 @@ def train(argv: Arguments, command: str = "train") -> int:
         run.join(parsed.experiment, parsed.argv, made.seed)
     else:
         run.create(parsed.experiment, parsed.argv, made.seed)
+        if made.demos_from is not None:
+            from robot_hil.cli.record import adopt
+
+            print(f"{adopt(made.demos_from, parsed.experiment, run)} demonstrations taken from {made.demos_from}")
     from robot_hil.cli.train import train_run
 
     return train_run(parsed, run)
@@ -78,6 +83,52 @@ def learner(argv: Arguments) -> int:
     return 0
 
 
+def record(argv: Arguments) -> int:
+    """Record demonstrations."""
+    if _asks_help("record", argv):
+        return 0
+    from robot_hil.cli import options
+
+    parsed = options.parse("record", options.Common, argv)
+    made = parsed.options
+    run = RunFolder(made.out or next_free(Path("runs"), f"{argv[0]}-demos"))
+    run.join(parsed.experiment, parsed.argv, made.seed, changeable=("demos",))
+    from robot_hil.cli.record import record as work
+
+    count = work(parsed.experiment, run, made.seed)
+    print(f"{run.path} holds {count} demonstrations. Use them: robot-hil train {argv[0]} --demos-from {run.path}")
+    return 0 if count >= parsed.experiment.demos else 130
+
+
+def evaluate(argv: Arguments) -> int:
+    """Let a learnt policy act alone."""
+    import tyro
+
+    from robot_hil.cli import options
+
+    asked = tyro.cli(options.Eval, args=list(argv), prog="robot-hil eval")
+    from robot_hil.cli import evaluate as module
+
+    run, saved_at = module.find_run(asked.run)
+    config = run.config()
+    parsed = options.parse("train", options.Train, config["argv"])
+    seed = int(config["seed"]) if asked.seed is None else asked.seed
+    return module.evaluate(parsed.experiment, run, saved_at, seed, asked.episodes)
+
+
+def report(argv: Arguments) -> int:
+    """Tables and plots of runs."""
+    import tyro
+
+    from robot_hil.cli import options
+
+    asked = tyro.cli(options.Report, args=list(argv), prog="robot-hil report")
+    from robot_hil.cli import evaluate as module
+
+    module.report(asked.runs, asked.out)
+    return 0
+
+
 def keys(argv: Arguments) -> int:
     """Make a key file."""
     import tyro
@@ -103,7 +154,7 @@ def experiments(argv: Arguments) -> int:
 def _side(command: str, argv: Arguments) -> "tuple[Parsed, RunFolder]":
     from robot_hil.cli import options
 
-    logging.getLogger().setLevel(logging.INFO)
+    logging.getLogger("robot_hil").setLevel(logging.INFO)
     parsed = options.parse(command, options.Side, argv)
     made = parsed.options
     run = RunFolder(made.out or Path("runs") / f"{argv[0]}-{command}")
@@ -113,7 +164,7 @@ def _side(command: str, argv: Arguments) -> "tuple[Parsed, RunFolder]":
     return parsed, run
 
 
-def _keys(path: Path | None):  # type: ignore[no-untyped-def]
+def _keys(path: Path | None) -> "Keys | None":
     from robot_hil.transport.keys import load_keys
 
     return None if path is None else load_keys(path)
@@ -151,6 +202,9 @@ RUN: dict[str, Callable[[Arguments], int]] = {
     "train": train,
     "actor": actor,
     "learner": learner,
+    "record": record,
+    "eval": evaluate,
+    "report": report,
     "experiments": experiments,
     "keys": keys,
 }

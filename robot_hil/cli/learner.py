@@ -122,3 +122,4 @@ class LearnerProcess:
         finally:
             self.training.close()
             self.log.close()
+            self.stop.finish()

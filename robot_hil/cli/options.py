@@ -60,6 +60,28 @@ class Side(Common):
     """Name of the actor; give each its own."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Eval:
+    """Let a learnt policy act alone: person off, deterministic, fresh episodes."""
+
+    run: tyro.conf.Positional[Path]
+    """Run folder, or one of its checkpoints."""
+    episodes: int = 50
+    """How many."""
+    seed: int | None = None
+    """Seed of the episodes; the run's own by default."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """Print a table of runs and write their learning curves; several runs are also compared in one picture."""
+
+    runs: tyro.conf.Positional[tuple[Path, ...]]
+    """Run folders."""
+    out: Path = Path("comparison.png")
+    """Where the comparison goes."""
+
+
 @dataclass(frozen=True)
 class Parsed:
     """An experiment with its options."""

@@ -98,14 +98,17 @@ class RunFolder:
             raise StorageError(f"run folder {self.path} cannot be made: {error}. Choose another --out.") from error
         self._write(experiment, argv, seed)
 
-    def join(self, experiment: Any, argv: Sequence[str], seed: int) -> None:
-        """Make a new run here or go on with the one there; refuses one of another configuration with the differences."""
+    def join(self, experiment: Any, argv: Sequence[str], seed: int, changeable: Sequence[str] = ()) -> None:
+        """Make a new run here or go on with the one there; refuses one of another configuration with the differences.
+
+        What is in CHANGEABLE or `changeable` may differ.
+        """
         if not (self.path / CONFIG_FILE).exists():
             self.create(experiment, argv, seed)
             return
         stored = self.config()
         ours, theirs = plain(experiment), dict(stored.get("experiment", {}))
-        for name in CHANGEABLE:
+        for name in (*CHANGEABLE, *changeable):
             ours.pop(name, None)
             theirs.pop(name, None)
         lines = differences({"seed": stored.get("seed"), **theirs}, {"seed": seed, **ours}, "the folder", "this command")

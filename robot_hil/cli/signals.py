@@ -21,6 +21,11 @@ class StopRequest:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._handle)
 
+    def finish(self) -> None:
+        """Let signals no longer end the process: everything is saved and it is about to end by itself."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
+
     def __bool__(self) -> bool:
         """Whether to stop; looks after the parent about once per second."""
         now = time.monotonic()

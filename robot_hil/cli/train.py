@@ -16,7 +16,21 @@ if TYPE_CHECKING:
     from robot_hil.experiments.base import Experiment
 
 _REFRESH_S = 0.25
+_LEARNER_ENDS_S = 5.0
 _LEARNER_THREADS = "2"
+
+
+class _Display(Display):
+    """A display that can be called at every step."""
+
+    _shown = 0.0
+
+    def refresh_seldom(self) -> None:
+        """Refresh when the last time was long enough ago."""
+        now = time.monotonic()
+        if now - self._shown >= _REFRESH_S:
+            self._shown = now
+            self.refresh()
 
 
 class ChildFailedError(RobotHilError):
@@ -31,12 +45,17 @@ def train_run(parsed: Parsed, run: RunFolder) -> int:
     title = f"{experiment.name} · seed {made.seed}"
     print(f"run folder {run.path}", flush=True)
     stop = StopRequest()
-    with Display(run.path, title) as display:
-        _processes(parsed, run, origin, stop, display)
+    with _Display(run.path, title) as display:
+        if made.in_process:
+            from robot_hil.cli.inprocess import InProcess
+
+            InProcess(experiment, run, made.seed, stop, display.refresh_seldom).run()
+        else:
+            _processes(parsed, run, origin, stop, display)
         if not stop:
             from robot_hil.cli.finish import evaluate_run
 
-            evaluate_run(experiment, run, made.seed, stop, display.refresh)
+            evaluate_run(experiment, run, made.seed, stop, display.refresh_seldom)
     if stop:
         print(f"\nStopped and saved. Go on with: robot-hil train --resume {run.path}")
         return 130
@@ -64,8 +83,10 @@ def _processes(parsed: Parsed, run: RunFolder, origin: float, stop: StopRequest,
             # nobody acknowledges any more: what the actor has is safe in its spool
             actor_code = actor.end(grace_s=30.0)
         else:
-            actor_code = actor.end(tick=display.refresh)
-        learner_code = learner.end(tick=display.refresh)
+            actor_code = actor.end(tick=display.refresh_seldom)
+            if actor_code == 0 and not stop:
+                learner.wait(_LEARNER_ENDS_S, display.refresh_seldom, kill=False)  # the actor told it
+        learner_code = learner.end(tick=display.refresh_seldom)
         display.refresh()
     for child, code in ((learner, learner_code), (actor, actor_code)):
         if code:

@@ -84,6 +84,19 @@ def save(
     return target
 
 
+def load(path: Path | str) -> Checkpoint:
+    """Return the checkpoint in the directory `path`; raises `StorageError` unless its every byte is as written."""
+    path = Path(path)
+    match = _NAME.fullmatch(path.name)
+    if match is None:
+        raise StorageError(f"{path} is no checkpoint: its name is not of the form checkpoint-000001.")
+    try:
+        arrays, state = _load(path)
+    except (StorageError, OSError) as error:
+        raise StorageError(f"checkpoint {path} cannot be used: {error}.") from error
+    return Checkpoint(path=path, number=int(match[1]), arrays=arrays, state=state, skipped=())
+
+
 def load_newest(root: Path | str) -> Checkpoint:
     """Return the newest checkpoint below `root` whose every byte is as written; logs what it skipped and why.
 

@@ -1,0 +1,96 @@
+"""`robot-hil record`: demonstrations into a step log, and the way back from such a log into a run."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from robot_hil.cli import compose
+from robot_hil.cli.actor import Demonstrator
+from robot_hil.cli.goal import GoalTracker
+from robot_hil.cli.robot import Robot
+from robot_hil.cli.runfolder import RunFolder
+from robot_hil.cli.signals import StopRequest
+from robot_hil.data.specs import EnvSpec
+from robot_hil.data.step import Segment, Step
+from robot_hil.errors import ConfigError
+from robot_hil.replay.step_log import StepLog
+from robot_hil.report.display import Display
+from robot_hil.report.metrics import EpisodeRow, JsonlSink
+from robot_hil.transport import protocol
+
+if TYPE_CHECKING:
+    from robot_hil.experiments.base import Experiment
+
+DEMO_ACTOR = "demos"
+
+
+def record(experiment: "Experiment", run: RunFolder, seed: int) -> int:
+    """Record until the folder holds the experiment's number of demonstrations; return how many it holds."""
+    compose.require_person(experiment)
+    earlier = run.episodes()
+    tracker, pending = GoalTracker(experiment.goal, earlier), list[Step]()
+    first = max((row.episode_id for row in earlier), default=-1) + 1
+    title = f"{experiment.name} · demonstrations"
+    with (
+        StepLog(run.steps, meta={"experiment": experiment.name}) as log,
+        JsonlSink(run.actor_rows) as rows,
+        Display(run.path, title) as display,
+    ):
+        robot = Robot(experiment, run, compose.make_agent(experiment), seed, between=display.refresh,
+                      sink=lambda step: demonstrator.steps.append(step), actor_id=DEMO_ACTOR)  # fmt: skip
+        stop = StopRequest(robot.request_stop)
+        demonstrator = Demonstrator(robot, pending.append, stop=lambda: bool(stop))
+        epoch = log.new_epoch(DEMO_ACTOR)
+        seq = 0
+
+        def keep(row: EpisodeRow) -> None:
+            nonlocal seq
+            log.append_many([replace(step, epoch=epoch, seq=seq + i) for i, step in enumerate(pending)])
+            seq += len(pending)
+            pending.clear()
+            rows.write(row)
+            tracker.add(row)
+
+        try:
+            demonstrator.record(experiment.demos, tracker.demos, first, keep)
+            robot.tell("done", "demo")
+        finally:
+            robot.close()
+    return tracker.demos
+
+
+def adopt(source: Path, experiment: "Experiment", run: RunFolder) -> int:
+    """Copy the demonstrations of another run into `run` before it begins; return how many there are.
+
+    Raises when there are none, or when they are not of this experiment's environment.
+    """
+    other = RunFolder(source)
+    other.config()
+    spec = _spec(experiment)
+    with StepLog(other.steps) as log:
+        steps = [step for step in log.steps() if step.segment is Segment.DEMO]
+    if not steps:
+        raise ConfigError(f"{source} holds no demonstrations. Record some: robot-hil record {experiment.name} --out ...")
+    ids: dict[tuple[str, int, int], int] = {}
+    renamed = []
+    for seq, step in enumerate(steps):
+        protocol.check_step(spec, step)
+        episode = ids.setdefault((step.actor_id, step.epoch, step.episode_id), len(ids))
+        renamed.append(replace(step, actor_id=DEMO_ACTOR, epoch=1, seq=seq, episode_id=episode))
+    with StepLog(run.steps, meta={"experiment": experiment.name}) as log:
+        log.append_many(renamed)
+    with JsonlSink(run.actor_rows) as rows:
+        for row in other.episodes():
+            if row.phase == "demo":
+                rows.write(replace(row, t_wall_s=0.0, env_steps=0))
+    return len(ids)
+
+
+def _spec(experiment: "Experiment") -> EnvSpec:
+    from robot_hil.envs.base import spec_of
+
+    env = compose.make_env(experiment)
+    try:
+        return spec_of(env)
+    finally:
+        env.close()
