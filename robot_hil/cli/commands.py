@@ -19,8 +19,8 @@ Arguments = Sequence[str]
 def train(argv: Arguments, command: str = "train") -> int:
     """Train an experiment with two processes and a display, or in one process."""
     argv, resumed = _resumed(list(argv))
-    if _asks_help(command, argv):
-        return 0
+    if (code := _helped(command, argv)) is not None:
+        return code
     from robot_hil.cli import options
 
     parsed = options.parse(command, options.Train, argv)
@@ -47,9 +47,9 @@ def demo(argv: Arguments) -> int:
 
 def actor(argv: Arguments) -> int:
     """Run the actor alone."""
-    if _asks_help("actor", argv):
-        return 0
-    parsed, run = _side("actor", argv)
+    if (code := _helped("actor", argv)) is not None:
+        return code
+    parsed, run, secrets = _side("actor", argv)
     from robot_hil.cli import compose
 
     compose.limit_threads(1)
@@ -57,7 +57,7 @@ def actor(argv: Arguments) -> int:
 
     made = parsed.options
     process = ActorProcess(
-        parsed.experiment, run, made.seed, made.endpoint, made.weights_endpoint, _keys(made.keys), made.actor_id
+        parsed.experiment, run, made.seed, made.endpoint, made.weights_endpoint, secrets, made.actor_id
     )
     print(f"actor: {process.run()}")
     return 0
@@ -65,9 +65,9 @@ def actor(argv: Arguments) -> int:
 
 def learner(argv: Arguments) -> int:
     """Run the learner alone."""
-    if _asks_help("learner", argv):
-        return 0
-    parsed, run = _side("learner", argv)
+    if (code := _helped("learner", argv)) is not None:
+        return code
+    parsed, run, secrets = _side("learner", argv)
     import os
 
     from robot_hil.cli import compose
@@ -77,7 +77,7 @@ def learner(argv: Arguments) -> int:
 
     made = parsed.options
     LearnerProcess(
-        parsed.experiment, run, made.seed, made.endpoint, made.weights_endpoint, _keys(made.keys)
+        parsed.experiment, run, made.seed, made.endpoint, made.weights_endpoint, secrets
     ).run()
     print("learner: saved")
     return 0
@@ -85,8 +85,8 @@ def learner(argv: Arguments) -> int:
 
 def record(argv: Arguments) -> int:
     """Record demonstrations."""
-    if _asks_help("record", argv):
-        return 0
+    if (code := _helped("record", argv)) is not None:
+        return code
     from robot_hil.cli import options
 
     parsed = options.parse("record", options.Common, argv)
@@ -151,17 +151,21 @@ def experiments(argv: Arguments) -> int:
     return 0
 
 
-def _side(command: str, argv: Arguments) -> "tuple[Parsed, RunFolder]":
+def _side(command: str, argv: Arguments) -> "tuple[Parsed, RunFolder, Keys | None]":
     from robot_hil.cli import options
+    from robot_hil.transport.sockets import check_endpoint
 
     logging.getLogger("robot_hil").setLevel(logging.INFO)
     parsed = options.parse(command, options.Side, argv)
     made = parsed.options
+    secrets = _keys(made.keys)
+    for endpoint in (made.endpoint, made.weights_endpoint):
+        check_endpoint(endpoint, secrets)
     run = RunFolder(made.out or Path("runs") / f"{argv[0]}-{command}")
     run.join(parsed.experiment, parsed.argv, made.seed)
     origin = options.clock_origin()
     run.start_clock(origin)
-    return parsed, run
+    return parsed, run, secrets
 
 
 def _keys(path: Path | None) -> "Keys | None":
@@ -184,17 +188,18 @@ def _resumed(argv: list[str]) -> tuple[list[str], Path | None]:
     return argv, None
 
 
-def _asks_help(command: str, argv: Arguments) -> bool:
-    """Print the short help when no experiment is named; raises `ConfigError` when nothing at all is."""
+def _helped(command: str, argv: Arguments) -> int | None:
+    """Print the short help when no experiment is named and return the exit code; None when one is."""
     if argv and not argv[0].startswith("-"):
-        return False
+        return None
     from robot_hil.cli.help import command_help
 
     if argv and argv[0] in ("-h", "--help"):
         print(command_help(command))
-        return True
+        return 0
     print(command_help(command), file=sys.stderr)
-    raise ConfigError(f"{command} needs the name of an experiment as its first argument.")
+    print(f"\nrobot-hil: {command} needs the name of an experiment as its first argument.", file=sys.stderr)
+    return 2
 
 
 RUN: dict[str, Callable[[Arguments], int]] = {

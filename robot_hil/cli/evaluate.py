@@ -77,7 +77,7 @@ def report(paths: Sequence[Path], out: Path) -> None:
     table = Table(title="runs")
     columns = ("run", "experiment", "seed", "env steps", "to 95 %", "success", "steps", "person", "human", "train s")
     for name in columns:
-        table.add_column(name, justify="left" if name in columns[:2] else "right")
+        table.add_column(name, justify="left" if name in columns[:2] else "right", no_wrap=True, overflow="fold")
     groups: dict[str, list[list[EpisodeRow]]] = {}
     for run, config in zip(runs, configs, strict=True):
         episodes = run.episodes()
@@ -87,7 +87,10 @@ def report(paths: Sequence[Path], out: Path) -> None:
         groups.setdefault(name, []).append(episodes)
         table.add_row(str(run.path), name, str(config["seed"]), *_cells(run, episodes))
         plot_learning_curve(run.path / CURVE_FILE, episodes, name, f"seed {config['seed']}")
-    Console().print(table)
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=140)
+    console.print(table)
     if len(runs) > 1:
         plot_comparison(out, groups, "comparison")
         print(f"Comparison: {out}")

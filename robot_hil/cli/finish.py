@@ -1,6 +1,6 @@
 """The end of a run: autonomous evaluation, summary, learning curve, film of the learnt policy."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from robot_hil.actor.seeding import Stream
@@ -9,13 +9,13 @@ from robot_hil.cli.robot import Robot
 from robot_hil.cli.runfolder import RunFolder
 from robot_hil.data import codec
 from robot_hil.data.specs import Array
-from robot_hil.errors import RobotHilError, StorageError
+from robot_hil.errors import RobotHilError
 from robot_hil.learner import checkpoint
 from robot_hil.protocols import Agent
 from robot_hil.replay.step_log import StepLog
 from robot_hil.report.machine import describe_machine, git_hash, today
 from robot_hil.report.metrics import EpisodeRow, JsonlSink, read_learner
-from robot_hil.report.summary import LogCounts, Summary, summarize, write_summary
+from robot_hil.report.summary import SUMMARY_FILE, LogCounts, Summary, summarize, write_summary
 
 if TYPE_CHECKING:
     from robot_hil.cli.signals import StopRequest
@@ -39,7 +39,7 @@ def evaluate_run(
     compose.limit_threads(1)
     saved = checkpoint.load_newest(run.checkpoints)
     earlier = run.episodes()
-    done = [row for row in earlier if row.phase == "eval"]
+    done = [row for row in of_final_policy(earlier) if row.phase == "eval"]
     agent = compose.make_agent(experiment)
     robot = Robot(experiment, run, agent, seed, between=refresh)
     stop.on_stop = robot.request_stop
@@ -61,9 +61,11 @@ def evaluate_run(
 
 def write_results(experiment: "Experiment", run: RunFolder, seed: int) -> Summary:
     """Write summary, curve and film, and print where they are."""
+    import gymnasium
+
     from robot_hil.report.plots import plot_learning_curve
 
-    episodes = run.episodes()
+    episodes = of_final_policy(run.episodes())
     config = run.config()
     train = [row for row in episodes if row.phase == "train"]
     summary = summarize(
@@ -86,11 +88,18 @@ def write_results(experiment: "Experiment", run: RunFolder, seed: int) -> Summar
     print(_verdict(summary))
     try:
         film(experiment, run, seed)
-    except RobotHilError as error:
-        print(f"no film of the policy: {error}")
-    print(f"Look into {run.path}: summary.json, {CURVE_FILE}, {FILM_FILE}.")
+    except (RobotHilError, gymnasium.error.Error) as error:  # e.g. no GL here, or an environment without pictures
+        print(f"No film of the policy: {error}")
+    files = [name for name in (SUMMARY_FILE, CURVE_FILE, FILM_FILE) if (run.path / name).exists()]
+    print(f"\nLook into {run.path}: {', '.join(files)}.")
     print(f"Next: robot-hil eval {run.path} --episodes 100, or robot-hil report {run.path}")
     return summary
+
+
+def of_final_policy(episodes: Sequence[EpisodeRow]) -> list[EpisodeRow]:
+    """Return `episodes` without evaluations of policies that were trained further since."""
+    final = max((row.env_steps for row in episodes), default=0)
+    return [row for row in episodes if row.phase != "eval" or row.env_steps == final]
 
 
 def film(experiment: "Experiment", run: RunFolder, seed: int) -> None:
@@ -116,23 +125,17 @@ def film(experiment: "Experiment", run: RunFolder, seed: int) -> None:
 
 
 def count_log(run: RunFolder, episodes: list[EpisodeRow]) -> LogCounts:
-    """Compare the learner's log with what the actor executed."""
+    """Compare what the learner's log holds, record by record, with what the actor executed.
+
+    An episode that was cut by a kill has no row: more may be logged than the rows say.
+    """
     executed = sum(row.steps for row in episodes if row.phase != "eval")
     with StepLog(run.steps) as log:
-        info = log.info()
+        missing = log.info().lost
         keys = [codec.peek(blob) for _, blob in log.blobs()]
-    distinct = len({(key.actor_id, key.epoch, key.seq) for key in keys})
-    waiting = 0
-    if run.spool.exists():
-        with StepLog(run.spool) as spool:
-            waiting = spool.info().steps
-    del waiting
-    if len(keys) != info.steps:
-        raise StorageError(f"the step log {run.steps} counts {info.steps} steps and holds {len(keys)}.")
+    distinct = len({(key.actor_id, key.epoch, key.episode_id, key.step_index) for key in keys})
     return LogCounts(
-        steps_logged=info.steps,
-        steps_lost=max(info.lost, executed - distinct, 0),
-        steps_duplicated=len(keys) - distinct,
+        steps_logged=len(keys), steps_lost=max(missing, executed - distinct, 0), steps_duplicated=len(keys) - distinct
     )
 
 
