@@ -33,25 +33,33 @@ class Demonstrator:
 
     def __init__(self, robot: Robot, sink: "Callable[[Step], object]", stop: "Callable[[], bool]") -> None:
         self._robot, self._sink, self._stop = robot, sink, stop
-        self.steps: list[Step] = []
-        """Steps of the demonstration under way; the robot's sink adds them."""
 
     def record(self, wanted: int, have: int, first_id: int, done: "Callable[[EpisodeRow], None]") -> int:
         """Record until there are `wanted`, counted from `have`; return the next free episode id.
 
         Raises `ConfigError` when the person fails far more often than not.
         """
-        failed, episode = 0, first_id
+        steps: list[Step] = []
+        usual, self._robot.sink = self._robot.sink, steps.append
+        try:
+            return self._record(wanted, have, first_id, steps, done)
+        finally:
+            self._robot.sink = usual
+
+    def _record(
+        self, wanted: int, have: int, episode: int, steps: list[Step], done: "Callable[[EpisodeRow], None]"
+    ) -> int:
+        failed = 0
         while have < wanted and not self._stop():
             self._robot.tell(f"recording demonstration {have + 1} of {wanted}", "demo")
-            self.steps.clear()
+            steps.clear()
             row = self._robot.run(Stream.DEMO, episode)
             if self._robot.stop_requested:
                 break
             episode += 1
             if row is not None and row.success:
                 have, failed = have + 1, 0
-                for step in self.steps:
+                for step in steps:
                     self._sink(step)
                 done(row)
                 continue
@@ -60,7 +68,6 @@ class Demonstrator:
                 raise ConfigError(
                     f"{failed} demonstrations in a row failed. Choose a more skilful --person.profile, or --demos-from."
                 )
-        self.steps.clear()
         return episode
 
 
@@ -96,18 +103,18 @@ class ActorProcess:
         throttle = None if experiment.realtime else self._throttle
         self.robot = Robot(
             experiment, run, self.agent, seed,
-            sink=self._take, between=self._poll_weights, throttle=throttle, actor_id=actor_id,
+            between=self._poll_weights, throttle=throttle, actor_id=actor_id,
         )  # fmt: skip
         self.stop = StopRequest(self.robot.request_stop)
         self.uplink = Uplink(
             run.spool, self.robot.spec, endpoint=endpoint, actor_id=actor_id, task=experiment.name, keys=keys
         )
+        self.robot.sink = self.uplink.put
         self.weights = WeightSubscriber(endpoint=weights_endpoint, keys=keys)
         self.demonstrator = Demonstrator(self.robot, self.uplink.put, lambda: bool(self.stop))
         self.memory = Memory(run)
         self.rows = JsonlSink(run.actor_rows)
         self._version_key: str = ""
-        self._demonstrating = False
 
     def run(self) -> str:
         """Work until the goal is reached or a stop is asked for; return why it ended."""
@@ -126,9 +133,7 @@ class ActorProcess:
                 self.rows.write(row)
                 tracker.add(row)
 
-            self._demonstrating = True
             episode = self.demonstrator.record(self.experiment.demos, tracker.demos, episode, keep)
-            self._demonstrating = False
             self.robot.restore_person(self.robot.person_state())
             self.memory.save(episode, self.robot.person_state())
             return self._train(tracker, episode)
@@ -168,12 +173,6 @@ class ActorProcess:
             self.uplink.report({"done": reason})
             time.sleep(0.3)
 
-    def _take(self, step: Step) -> None:
-        if self._demonstrating:
-            self.demonstrator.steps.append(step)
-        else:
-            self.uplink.put(step)
-
     def _poll_weights(self) -> bool:
         """Take newer weights if any came; return whether there are any."""
         newest = self.weights.latest()
@@ -202,4 +201,3 @@ class ActorProcess:
         self.rows.close()
         self.robot.close()
         self.stop.finish()
-

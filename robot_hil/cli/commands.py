@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from robot_hil.cli.help import UsageError, command_help
 from robot_hil.cli.runfolder import RunFolder, next_free
-from robot_hil.errors import ConfigError
+from robot_hil.errors import ConfigError, UnknownNameError
 
 if TYPE_CHECKING:
     from robot_hil.cli.options import Parsed
@@ -19,8 +20,7 @@ Arguments = Sequence[str]
 def train(argv: Arguments, command: str = "train") -> int:
     """Train an experiment with two processes and a display, or in one process."""
     argv, resumed = _resumed(list(argv))
-    if (code := _helped(command, argv)) is not None:
-        return code
+    _need_experiment(command, argv)
     from robot_hil.cli import options
 
     parsed = options.parse(command, options.Train, argv)
@@ -47,8 +47,7 @@ def demo(argv: Arguments) -> int:
 
 def actor(argv: Arguments) -> int:
     """Run the actor alone."""
-    if (code := _helped("actor", argv)) is not None:
-        return code
+    _need_experiment("actor", argv)
     parsed, run, secrets = _side("actor", argv)
     from robot_hil.cli import compose
 
@@ -65,8 +64,7 @@ def actor(argv: Arguments) -> int:
 
 def learner(argv: Arguments) -> int:
     """Run the learner alone."""
-    if (code := _helped("learner", argv)) is not None:
-        return code
+    _need_experiment("learner", argv)
     parsed, run, secrets = _side("learner", argv)
     import os
 
@@ -76,17 +74,14 @@ def learner(argv: Arguments) -> int:
     from robot_hil.cli.learner import LearnerProcess
 
     made = parsed.options
-    LearnerProcess(
-        parsed.experiment, run, made.seed, made.endpoint, made.weights_endpoint, secrets
-    ).run()
+    LearnerProcess(parsed.experiment, run, made.seed, made.endpoint, made.weights_endpoint, secrets).run()
     print("learner: saved")
     return 0
 
 
 def record(argv: Arguments) -> int:
     """Record demonstrations."""
-    if (code := _helped("record", argv)) is not None:
-        return code
+    _need_experiment("record", argv)
     from robot_hil.cli import options
 
     parsed = options.parse("record", options.Common, argv)
@@ -141,12 +136,16 @@ def keys(argv: Arguments) -> int:
 
 def experiments(argv: Arguments) -> int:
     """List the experiments."""
+    if argv and argv[0] not in ("-h", "--help"):
+        raise UnknownNameError("option", argv[0], ["--help"])
     from robot_hil.experiments import registry
 
     for name in registry.NAMES:
         experiment = registry.get(name)
         person = f"{experiment.person.profile} person" if experiment.person.expert != "none" else "no person"
-        print(f"{name:<22} {experiment.env_id} from {experiment.observation}, {experiment.demos} demonstrations, {person}")
+        print(
+            f"{name:<22} {experiment.env_id} from {experiment.observation}, {experiment.demos} demonstrations, {person}"
+        )
     print("\nTrain one with `robot-hil train NAME`; `robot-hil train NAME --help` lists its numbers.")
     return 0
 
@@ -176,8 +175,8 @@ def _keys(path: Path | None) -> "Keys | None":
 
 def _resumed(argv: list[str]) -> tuple[list[str], Path | None]:
     """Turn `--resume FOLDER [overrides]` into the folder's own command line; return it and the folder."""
-    for index, token in enumerate(argv):
-        folder = argv[index + 1] if token == "--resume" and index + 1 < len(argv) else ""
+    for index, word in enumerate(argv):
+        folder = argv[index + 1] if word == "--resume" and index + 1 < len(argv) else ""
         if folder and not folder.startswith("-"):
             rest = argv[:index] + argv[index + 2 :]
             if rest and not rest[0].startswith("-"):
@@ -188,18 +187,12 @@ def _resumed(argv: list[str]) -> tuple[list[str], Path | None]:
     return argv, None
 
 
-def _helped(command: str, argv: Arguments) -> int | None:
-    """Print the short help when no experiment is named and return the exit code; None when one is."""
+def _need_experiment(command: str, argv: Arguments) -> None:
+    """Print the short help and raise `UsageError` when no experiment is named."""
     if argv and not argv[0].startswith("-"):
-        return None
-    from robot_hil.cli.help import command_help
-
-    if argv and argv[0] in ("-h", "--help"):
-        print(command_help(command))
-        return 0
+        return
     print(command_help(command), file=sys.stderr)
-    print(f"\nrobot-hil: {command} needs the name of an experiment as its first argument.", file=sys.stderr)
-    return 2
+    raise UsageError(f"{command} needs the name of an experiment as its first argument.")
 
 
 RUN: dict[str, Callable[[Arguments], int]] = {

@@ -32,9 +32,7 @@ def find_run(path: Path) -> tuple[RunFolder, Path | None]:
     return RunFolder(path), None
 
 
-def evaluate(
-    experiment: "Experiment", run: RunFolder, saved_at: Path | None, seed: int, episodes: int
-) -> int:
+def evaluate(experiment: "Experiment", run: RunFolder, saved_at: Path | None, seed: int, episodes: int) -> int:
     """Let the policy act alone for `episodes`; print and write the result into a new folder of the run."""
     compose.limit_threads(1)
     saved = checkpoint.load(saved_at) if saved_at else checkpoint.load_newest(run.checkpoints)
@@ -44,7 +42,7 @@ def evaluate(
     stop = StopRequest(robot.request_stop)
     rows: list[EpisodeRow] = []
     try:
-        load_policy(experiment, robot, agent, saved)
+        load_policy(robot, agent, saved)
         with JsonlSink(out.actor_rows) as sink:
             while len(rows) < episodes and not stop:
                 row = robot.run(Stream.EVAL, _FIRST_EPISODE + len(rows))

@@ -25,7 +25,7 @@ CURVE_FILE, FILM_FILE = "learning_curve.png", "policy.gif"
 FILM_EPISODES = 3
 
 
-def load_policy(experiment: "Experiment", robot: Robot, agent: Agent, saved: checkpoint.Checkpoint) -> None:
+def load_policy(robot: Robot, agent: Agent, saved: checkpoint.Checkpoint) -> None:
     """Let `robot` act with the policy in `saved`."""
     state = agent.load(agent.init(robot.spec, 0), saved.arrays["agent"])
     rounds = int(saved.state["learner"]["rounds"])
@@ -45,7 +45,7 @@ def evaluate_run(
     stop.on_stop = robot.request_stop
     robot.env_steps = max((row.env_steps for row in earlier), default=0)
     try:
-        load_policy(experiment, robot, agent, saved)
+        load_policy(robot, agent, saved)
         with JsonlSink(run.actor_rows) as rows:
             for episode in range(len(done), experiment.eval_episodes):
                 robot.tell(f"evaluation {episode + 1} of {experiment.eval_episodes}: the robot alone", "eval")
@@ -108,15 +108,16 @@ def film(experiment: "Experiment", run: RunFolder, seed: int) -> None:
 
     agent = compose.make_agent(experiment)
     frames: list[Array] = []
-    robot = Robot(experiment, run, agent, seed, render_mode="rgb_array", between=lambda: shoot())
+    robot = Robot(experiment, run, agent, seed, render_mode="rgb_array")
 
     def shoot() -> None:
         picture: Any = robot.env.render()
         if picture is not None:
             frames.append(picture)
 
+    robot.between = shoot
     try:
-        load_policy(experiment, robot, agent, checkpoint.load_newest(run.checkpoints))
+        load_policy(robot, agent, checkpoint.load_newest(run.checkpoints))
         for episode in range(FILM_EPISODES):
             robot.run(Stream.EVAL, episode)
         write_gif(run.path / FILM_FILE, frames, fps=robot.spec.control_hz)

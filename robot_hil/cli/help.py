@@ -1,10 +1,18 @@
 """Short help of the commands that need an experiment, without loading any."""
 
+from robot_hil.errors import ConfigError
+
+
+class UsageError(ConfigError):
+    """A command line that cannot work."""
+
+
 _TEXT = {
     "train": """usage: robot-hil train EXPERIMENT [options]
        robot-hil train --resume RUN
 
-Trains EXPERIMENT with an actor process and a learner process and shows how it goes. Ctrl-C saves and says how to resume.
+Trains EXPERIMENT with an actor process and a learner process and shows how it goes.
+Ctrl-C saves and says how to resume.
 
 examples:
   robot-hil train pick_cube_state                         into runs/pick_cube_state-<n>
@@ -27,10 +35,19 @@ example, on two machines that share a file made by `robot-hil keys`:
 Records demonstrations; `robot-hil train EXPERIMENT --demos-from FOLDER` uses them.
 """,
 }
-_TEXT["learner"] = _TEXT["actor"].replace("robot-hil actor EXPERIMENT", "robot-hil learner EXPERIMENT").replace(
-    "The robot's side alone. Give the same experiment and overrides as to the learner.",
-    "The learning side alone. Give the same experiment and overrides as to the actor.",
+_TEXT["learner"] = (
+    _TEXT["actor"]
+    .replace("robot-hil actor EXPERIMENT", "robot-hil learner EXPERIMENT")
+    .replace(
+        "The robot's side alone. Give the same experiment and overrides as to the learner.",
+        "The learning side alone. Give the same experiment and overrides as to the actor.",
+    )
 )
+
+
+def has_help(command: str) -> bool:
+    """Return whether `command` needs an experiment and has a short help."""
+    return command in _TEXT
 
 
 def command_help(command: str) -> str:

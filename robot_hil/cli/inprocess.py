@@ -35,14 +35,13 @@ class InProcess:
         self.experiment, self.stop = experiment, stop
         self.agent = compose.make_agent(experiment)
         self.log = StepLog(run.steps, meta={"experiment": experiment.name}).open()
-        self.robot = Robot(experiment, run, self.agent, seed, sink=self._take, between=refresh, throttle=self._train)
+        self.robot = Robot(experiment, run, self.agent, seed, sink=self._keep, between=refresh, throttle=self._train)
         self.training = Training(experiment, self.agent, self.robot.spec, run, seed, prefetch=False)
         self.rows = JsonlSink(run.actor_rows)
         self.memory = Memory(run)
         self.tracker = GoalTracker(experiment.goal)
         self._run_folder, self._seed = run, seed
         self._pending: list[Step] = []
-        self._demonstrator: Demonstrator | None = None
         self._epoch = self._seq = 0
 
     def run(self) -> str:
@@ -64,9 +63,8 @@ class InProcess:
             self._close()
 
     def _demonstrate(self, episode: int) -> int:
-        self._demonstrator = Demonstrator(self.robot, self._keep, stop=lambda: bool(self.stop))
-        episode = self._demonstrator.record(self.experiment.demos, self.tracker.demos, episode, self._finish_episode)
-        self._demonstrator = None
+        demonstrator = Demonstrator(self.robot, self._keep, stop=lambda: bool(self.stop))
+        episode = demonstrator.record(self.experiment.demos, self.tracker.demos, episode, self._finish_episode)
         self.robot.restore_person(self.robot.person_state())
         self.memory.save(episode, self.robot.person_state())
         return episode
@@ -87,12 +85,6 @@ class InProcess:
             if self.training.save_due():
                 self.training.save()
         return "stopped"
-
-    def _take(self, step: Step) -> None:
-        if self._demonstrator is not None:
-            self._demonstrator.steps.append(step)
-        else:
-            self._keep(step)
 
     def _keep(self, step: Step) -> None:
         step = replace(step, actor_id=_ACTOR_ID, epoch=self._epoch, seq=self._seq)

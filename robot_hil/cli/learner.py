@@ -23,7 +23,13 @@ class LearnerProcess:
     """One learner: an open log, two servers and the training between them."""
 
     def __init__(
-        self, experiment: "Experiment", run: RunFolder, seed: int, endpoint: str, weights_endpoint: str, keys: Keys | None
+        self,
+        experiment: "Experiment",
+        run: RunFolder,
+        seed: int,
+        endpoint: str,
+        weights_endpoint: str,
+        keys: Keys | None,
     ) -> None:
         from robot_hil.envs.base import spec_of
 
@@ -66,7 +72,7 @@ class LearnerProcess:
             self.ingest.wait(_IDLE_S)
 
     def _warm_start(self) -> None:
-        def progress(name: str, done: int, of: int) -> None:
+        def progress(_name: str, done: int, of: int) -> None:
             if done % 10 == 0 or done == of:
                 self.ingest.set_progress(updates=done)
                 self.training.row()

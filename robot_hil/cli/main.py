@@ -5,6 +5,7 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
+from robot_hil.cli.help import UsageError, command_help, has_help
 from robot_hil.errors import RobotHilError, UnknownNameError
 
 COMMANDS = {
@@ -50,6 +51,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         print(f"robot-hil {version('robot_hil')}")
         return 0
+    if has_help(command) and rest[:1] in (["-h"], ["--help"]):
+        print(command_help(command))
+        return 0
     logging.basicConfig(
         level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s", datefmt="%H:%M:%S"
     )
@@ -59,7 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         run = import_module("robot_hil.cli.commands").RUN[command]
         code: int = run(rest)
         return code
-    except UnknownNameError as error:
+    except (UnknownNameError, UsageError) as error:
         print(f"robot-hil: {error}", file=sys.stderr)
         return 2
     except RobotHilError as error:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
+from robot_hil.cli.help import UsageError
+from robot_hil.errors import ConfigError
 
 if TYPE_CHECKING:
     from robot_hil.experiments.base import Experiment
@@ -100,23 +102,23 @@ def parse(command: str, kind: type[Common], argv: Sequence[str]) -> Parsed:
     experiment = registry.get(name)
     experiment = _changed(experiment, rest)
     made = dataclass_with_experiment(kind, type(experiment))
-    parsed = tyro.cli(
-        made,
-        default=made(experiment=experiment),
-        args=rest,
-        prog=f"robot-hil {command} {name}",
-        config=(tyro.conf.AvoidSubcommands, tyro.conf.FlagCreatePairsOff),
-    )
+    try:
+        parsed = tyro.cli(
+            made,
+            default=made(experiment=experiment),
+            args=rest,
+            prog=f"robot-hil {command} {name}",
+            config=(tyro.conf.AvoidSubcommands, tyro.conf.FlagCreatePairsOff),
+        )
+    except (ConfigError, ValueError) as error:  # a value that its dataclass refuses
+        raise UsageError(f"{error} See robot-hil {command} {name} --help.") from error
     return Parsed(parsed.experiment, parsed, (name, *without(rest, _RUN_ONLY)))
 
 
 def dataclass_with_experiment(kind: type[Common], experiment: type) -> Any:
     """Return `kind` with the experiment's numbers as further options, without a prefix."""
-
-    annotated = Annotated[experiment, tyro.conf.arg(name="")]
-    made = make_dataclass(
-        kind.__name__, [("experiment", annotated)], bases=(kind,), frozen=True, kw_only=True
-    )
+    annotated: Any = Annotated[experiment, tyro.conf.arg(name="")]
+    made = make_dataclass(kind.__name__, [("experiment", annotated)], bases=(kind,), frozen=True, kw_only=True)
     made.__doc__ = kind.__doc__
     return made
 

@@ -10,11 +10,11 @@ from robot_hil.cli.goal import GoalTracker
 from robot_hil.cli.robot import Robot
 from robot_hil.cli.runfolder import RunFolder
 from robot_hil.cli.signals import StopRequest
+from robot_hil.cli.stepwise import StepwiseDisplay
 from robot_hil.data.specs import EnvSpec
 from robot_hil.data.step import Segment, Step
 from robot_hil.errors import ConfigError
 from robot_hil.replay.step_log import StepLog
-from robot_hil.report.display import Display
 from robot_hil.report.metrics import EpisodeRow, JsonlSink
 from robot_hil.transport import protocol
 
@@ -34,10 +34,10 @@ def record(experiment: "Experiment", run: RunFolder, seed: int) -> int:
     with (
         StepLog(run.steps, meta={"experiment": experiment.name}) as log,
         JsonlSink(run.actor_rows) as rows,
-        Display(run.path, title) as display,
+        StepwiseDisplay(run.path, title) as display,
     ):
-        robot = Robot(experiment, run, compose.make_agent(experiment), seed, between=display.refresh,
-                      sink=lambda step: demonstrator.steps.append(step), actor_id=DEMO_ACTOR)  # fmt: skip
+        robot = Robot(experiment, run, compose.make_agent(experiment), seed, actor_id=DEMO_ACTOR)
+        robot.between = display.refresh_seldom
         stop = StopRequest(robot.request_stop)
         demonstrator = Demonstrator(robot, pending.append, stop=lambda: bool(stop))
         epoch = log.new_epoch(DEMO_ACTOR)
@@ -70,7 +70,9 @@ def adopt(source: Path, experiment: "Experiment", run: RunFolder) -> int:
     with StepLog(other.steps) as log:
         steps = [step for step in log.steps() if step.segment is Segment.DEMO]
     if not steps:
-        raise ConfigError(f"{source} holds no demonstrations. Record some: robot-hil record {experiment.name} --out ...")
+        raise ConfigError(
+            f"{source} holds no demonstrations. Record some: robot-hil record {experiment.name} --out ..."
+        )
     ids: dict[tuple[str, int, int], int] = {}
     renamed = []
     for seq, step in enumerate(steps):

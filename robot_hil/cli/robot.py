@@ -56,7 +56,8 @@ class Robot:
         self.policy_age: Callable[[], float | None] = lambda: None
         self.env_steps = 0
         """Online steps so far; set it when a run goes on."""
-        self._sink, self._between, self._throttle = sink, between, throttle
+        self.sink, self.between = sink, between
+        self._throttle = throttle
         self._seed, self._actor_id = seed, actor_id
         self._clock: Clock = MonotonicClock() if experiment.realtime else VirtualClock()
         self._gate = getattr(self.env.unwrapped, "gate", None)
@@ -168,10 +169,10 @@ class Robot:
         if self._phase == "train":
             self.env_steps += 1
         if self._phase != "eval":
-            self._sink(step)
+            self.sink(step)
         decision = self._loop.last_decision if self._loop else None
         self._write_live(decision.state.value if decision else "idle")
-        self._between()
+        self.between()
 
     def _row(self, result: EpisodeResult | None) -> EpisodeRow:
         realtime = self.experiment.realtime and result is not None

@@ -11,7 +11,16 @@ from typing import Any
 from robot_hil.data.fingerprint import differences
 from robot_hil.errors import ConfigError, StorageError
 from robot_hil.report.machine import describe_machine, git_hash, today
-from robot_hil.report.metrics import ACTOR_FILE, LEARNER_FILE, LIVE_FILE, EpisodeRow, plain, read_episodes, read_rows, write_json
+from robot_hil.report.metrics import (
+    ACTOR_FILE,
+    LEARNER_FILE,
+    LIVE_FILE,
+    EpisodeRow,
+    plain,
+    read_episodes,
+    read_rows,
+    write_json,
+)
 from robot_hil.report.summary import SUMMARY_FILE
 
 CONFIG_FILE = "config.json"
@@ -111,7 +120,9 @@ class RunFolder:
         for name in (*CHANGEABLE, *changeable):
             ours.pop(name, None)
             theirs.pop(name, None)
-        lines = differences({"seed": stored.get("seed"), **theirs}, {"seed": seed, **ours}, "the folder", "this command")
+        lines = differences(
+            {"seed": stored.get("seed"), **theirs}, {"seed": seed, **ours}, "the folder", "this command"
+        )
         if lines:
             raise ConfigError(
                 f"{self.path} belongs to another run:\n  "

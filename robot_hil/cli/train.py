@@ -2,35 +2,18 @@
 
 import os
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from robot_hil.cli import compose
 from robot_hil.cli.children import Child, free_ports
 from robot_hil.cli.options import CLOCK_VARIABLE, Parsed, without
 from robot_hil.cli.runfolder import RunFolder
 from robot_hil.cli.signals import PARENT_VARIABLE, StopRequest
+from robot_hil.cli.stepwise import REFRESH_S, StepwiseDisplay
 from robot_hil.errors import RobotHilError
-from robot_hil.report.display import Display
 
-if TYPE_CHECKING:
-    from robot_hil.experiments.base import Experiment
-
-_REFRESH_S = 0.25
 _LEARNER_ENDS_S = 5.0
 _LEARNER_THREADS = "2"
-
-
-class _Display(Display):
-    """A display that can be called at every step."""
-
-    _shown = 0.0
-
-    def refresh_seldom(self) -> None:
-        """Refresh when the last time was long enough ago."""
-        now = time.monotonic()
-        if now - self._shown >= _REFRESH_S:
-            self._shown = now
-            self.refresh()
 
 
 class ChildFailedError(RobotHilError):
@@ -45,7 +28,7 @@ def train_run(parsed: Parsed, run: RunFolder) -> int:
     title = f"{experiment.name} · seed {made.seed}"
     print(f"run folder {run.path}", flush=True)
     stop = StopRequest()
-    with _Display(run.path, title) as display:
+    with StepwiseDisplay(run.path, title) as display:
         if made.in_process:
             from robot_hil.cli.inprocess import InProcess
 
@@ -65,7 +48,7 @@ def train_run(parsed: Parsed, run: RunFolder) -> int:
     return 0
 
 
-def _processes(parsed: Parsed, run: RunFolder, origin: float, stop: StopRequest, display: Display) -> None:
+def _processes(parsed: Parsed, run: RunFolder, origin: float, stop: StopRequest, display: StepwiseDisplay) -> None:
     """Run learner and actor until the actor is done or a stop is asked for; both have saved on return."""
     learner, actor = _children(parsed, run, origin)
     actor_code: int | None = None
@@ -74,7 +57,7 @@ def _processes(parsed: Parsed, run: RunFolder, origin: float, stop: StopRequest,
         actor.start()
         while not stop and actor_code is None:
             display.refresh()
-            time.sleep(_REFRESH_S)
+            time.sleep(REFRESH_S)
             actor_code = actor.code()
             if learner.code() is not None and actor_code is None:
                 break

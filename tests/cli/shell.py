@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 TINY = (
-    "--demos 3 --learner.clone-updates 40 --learner.start-after 20 --learner.rounds-per-step 0.25 --agent.hidden 32 32 "
-    "--eval-episodes 2"
-).split()
+    "--demos", 3, "--learner.clone-updates", 40, "--learner.start-after", 20, "--learner.rounds-per-step", 0.25,
+    "--agent.hidden", 32, 32, "--eval-episodes", 2,
+)  # fmt: skip
 
 
 @dataclass

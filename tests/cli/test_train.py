@@ -120,6 +120,7 @@ def test_recorded_demonstrations_start_a_run_and_its_policy_is_evaluated(shell: 
 def test_any_gymnasium_environment_can_be_trained(shell: Shell) -> None:
     shell.run(
         "train", "pick_cube_state", "--env", "Pendulum-v1", "--agent.hidden", 32, 32, "--learner.start-after", 20,
-        "--learner.rounds-per-step", 0.1, "--goal.max-env-steps", 100, "--eval-episodes", 1, "--in-process", "--out", "run",
+        "--learner.rounds-per-step", 0.1, "--goal.max-env-steps", 100, "--eval-episodes", 1, "--in-process",
+        "--out", "run",
     )  # fmt: skip
     assert summary(shell.folder / "run")["env_steps"] == 200  # one episode
