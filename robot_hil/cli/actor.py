@@ -165,6 +165,7 @@ class ActorProcess:
             done = self.uplink.progress.updates
             what = f": {done} of {total} updates" if 0 < done <= total else ""
             self.robot.tell(f"the learner imitates the demonstrations{what}", "train")
+            self.robot.show_alive()
             self.weights.wait(-1, 0.1)
 
     def _finish(self, reason: str) -> None:
@@ -187,15 +188,21 @@ class ActorProcess:
         """Return True while the simulated robot must wait for the learner."""
         if self.uplink.error is not None:
             raise self.uplink.error
-        return not self.stop and not self.uplink.throttle(0.2)
+        if self.stop or self.uplink.throttle(0.2):
+            return False
+        self.robot.show_alive()
+        return True
 
     def _age(self) -> float | None:
         newest = self.weights.latest()
         return None if newest is None else newest.age(time.monotonic())
 
     def _close(self) -> None:
-        if self.stop.requested and self.uplink.error is None:
-            self.uplink.flush(_FLUSH_S)
+        deadline = time.monotonic() + _FLUSH_S
+        # without a learner the rest stays in the spool, which the next start sends
+        while self.stop.requested and self.uplink.info().connected and time.monotonic() < deadline:
+            if self.uplink.flush(0.2) or self.uplink.error is not None:
+                break
         self.uplink.stop()
         self.weights.stop()
         self.rows.close()

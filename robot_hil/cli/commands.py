@@ -1,6 +1,7 @@
 """Each command from its arguments to its exit code; what is heavy is imported by the command that needs it."""
 
 import logging
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -66,11 +67,9 @@ def learner(argv: Arguments) -> int:
     """Run the learner alone."""
     _need_experiment("learner", argv)
     parsed, run, secrets = _side("learner", argv)
-    import os
-
     from robot_hil.cli import compose
 
-    compose.limit_threads(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+    compose.limit_threads(int(os.environ.get("OMP_NUM_THREADS", "0")) or os.cpu_count() or 1)
     from robot_hil.cli.learner import LearnerProcess
 
     made = parsed.options
@@ -162,6 +161,7 @@ def _side(command: str, argv: Arguments) -> "tuple[Parsed, RunFolder, Keys | Non
         check_endpoint(endpoint, secrets)
     run = RunFolder(made.out or Path("runs") / f"{argv[0]}-{command}")
     run.join(parsed.experiment, parsed.argv, made.seed)
+    run.lock(command)
     origin = options.clock_origin()
     run.start_clock(origin)
     return parsed, run, secrets

@@ -1,6 +1,5 @@
 """Put an experiment's parts together: environment, simulated person, agent, control loop."""
 
-import os
 from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
@@ -21,11 +20,7 @@ Env = "gymnasium.Env[Any, Any]"
 
 
 def limit_threads(count: int) -> None:
-    """Let numerical libraries use `count` threads; call before they are imported."""
-    os.environ["OMP_NUM_THREADS"] = str(count)
-    # A thread that spins while it waits takes the core from the process it waits for.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    os.environ.setdefault("GOMP_SPINCOUNT", "0")
+    """Let torch use `count` threads."""
     import torch
 
     torch.set_num_threads(count)

@@ -134,6 +134,10 @@ class Robot:
             self.message = message
             self._write_live("idle", force=True)
 
+    def show_alive(self) -> None:
+        """Let the display's time go on while the robot waits; cheap."""
+        self._write_live("idle")
+
     def close(self) -> None:
         """Release the environment; legal twice."""
         for person in self._persons.values():

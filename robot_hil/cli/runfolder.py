@@ -1,6 +1,8 @@
 """A run's folder: what lies where in it, which configuration it belongs to, and since when the run lasts."""
 
+import fcntl
 import json
+import os
 import secrets
 import time
 from collections.abc import Sequence
@@ -35,6 +37,7 @@ class RunFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._clock_start: float | None = None
+        self._locks: list[int] = []
 
     @property
     def steps(self) -> Path:
@@ -129,6 +132,25 @@ class RunFolder:
                 + "\n  ".join(lines)
                 + f"\nGo on with that run by `robot-hil train --resume {self.path}`, or choose another --out."
             )
+
+    def lock(self, who: str) -> None:
+        """Keep other processes from being `who` in this folder, until `unlock` or the end of this one."""
+        try:
+            handle = os.open(self.path / f".{who}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            self._locks.append(handle)
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            self.unlock()
+            raise ConfigError(
+                f"{self.path} is in use: another process is its {who}. Wait for its end, or choose another --out."
+            ) from error
+        except OSError as error:
+            raise StorageError(f"{self.path} cannot be locked: {error}.") from error
+
+    def unlock(self) -> None:
+        """Let others in again; legal twice."""
+        while self._locks:
+            os.close(self._locks.pop())
 
     def run_id(self) -> str:
         """Return the random name that actor and learner know this run by."""

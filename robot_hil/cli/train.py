@@ -24,6 +24,7 @@ def train_run(parsed: Parsed, run: RunFolder) -> int:
     """Train, evaluate and report; return the exit code."""
     experiment, made = parsed.experiment, parsed.options
     compose.require_person(experiment)
+    run.lock("train")
     origin = run.start_clock()
     title = f"{experiment.name} · seed {made.seed}"
     print(f"run folder {run.path}", flush=True)
@@ -86,11 +87,10 @@ def _children(parsed: Parsed, run: RunFolder, origin: float) -> tuple[Child, Chi
     env: dict[str, Any] = {
         CLOCK_VARIABLE: repr(origin),
         PARENT_VARIABLE: str(os.getpid()),
-        "OMP_WAIT_POLICY": "PASSIVE",
-        "GOMP_SPINCOUNT": "0",
         "PYTHONUNBUFFERED": "1",
     }
-    learner = Child("learner", ["learner", *common], run.log("learner"), {**env, "OMP_NUM_THREADS": _LEARNER_THREADS})
+    threads = os.environ.get("OMP_NUM_THREADS", _LEARNER_THREADS)
+    learner = Child("learner", ["learner", *common], run.log("learner"), {**env, "OMP_NUM_THREADS": threads})
     actor = Child("actor", ["actor", *common], run.log("actor"), {**env, "OMP_NUM_THREADS": "1"})
     return learner, actor
 

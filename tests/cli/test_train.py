@@ -36,7 +36,7 @@ def test_a_run_leaves_everything_behind(shell: Shell) -> None:
     result = summary(run)
     assert result["experiment"] == "pick_cube_state"
     assert result["observation"] == "state"
-    assert (result["seed"], result["demos"], result["eval_episodes"]) == (3, 3, 2)
+    assert (result["seed"], result["demos"], result["eval_episodes"]) == (3, 3, 1)
     assert result["env_steps"] >= 120  # type: ignore[operator]
     assert result["steps_logged"] == executed(run) == logged(run)
     assert (result["steps_lost"], result["steps_duplicated"], result["deadline_misses"]) == (0, 0, 0)
@@ -81,21 +81,19 @@ def test_a_killed_learner_loses_nothing(shell: Shell) -> None:
     assert result["steps_logged"] == executed(run)
 
 
-def test_one_process_repeats_and_resumes_exactly(shell: Shell) -> None:
+def test_one_process_gives_the_same_policy_in_one_go_and_in_two(shell: Shell) -> None:
     def policy(name: str) -> dict[str, np.ndarray]:
         return checkpoint.load_newest(shell.folder / name / "checkpoints").arrays["agent"]
 
     common = ("train", "pick_cube_state", *TINY, "--in-process", "--goal.max-env-steps")
     shell.run(*common, 130, "--out", "whole")
-    shell.run(*common, 130, "--out", "again")
     shell.run(*common, 30, "--out", "parts")
     shell.run("train", "--resume", "parts", "--goal.max-env-steps", 130)
     whole = policy("whole")
     assert checkpoint.load_newest(shell.folder / "whole/checkpoints").state["counters"]["updates"] > 0
-    for other in ("again", "parts"):
-        assert all(np.array_equal(array, policy(other)[name]) for name, array in whole.items()), other
-    assert len([row for row in rows(shell.folder / "parts/actor.jsonl") if row["phase"] == "eval"]) == 4
-    assert summary(shell.folder / "parts")["eval_episodes"] == 2
+    assert all(np.array_equal(array, policy("parts")[name]) for name, array in whole.items())
+    assert len([row for row in rows(shell.folder / "parts/actor.jsonl") if row["phase"] == "eval"]) == 2
+    assert summary(shell.folder / "parts")["eval_episodes"] == 1
 
 
 def test_recorded_demonstrations_start_a_run_and_its_policy_is_evaluated(shell: Shell) -> None:

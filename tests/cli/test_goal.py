@@ -1,0 +1,75 @@
+"""When training ends; and that a folder belongs to one process at a time."""
+
+from pathlib import Path
+
+import pytest
+
+from robot_hil.cli.goal import GoalTracker
+from robot_hil.cli.runfolder import RunFolder, next_free
+from robot_hil.errors import ConfigError
+from robot_hil.experiments.base import Goal
+from robot_hil.report.metrics import EpisodeRow, JsonlSink
+
+
+def row(number: int, steps: int = 20, **values: object) -> EpisodeRow:
+    defaults: dict[str, object] = {
+        "t_wall_s": 10.0 * number, "env_steps": 20 * number, "episode_id": number, "steps": steps, "success": True,
+        "human_steps": 0, "interventions": 0, "phase": "train",
+    }  # fmt: skip
+    return EpisodeRow(**(defaults | values))  # type: ignore[arg-type]
+
+
+def test_goal_needs_a_full_window_then_settles() -> None:
+    tracker = GoalTracker(Goal(settle_episodes=3, cycle_ratio=0.0))
+    for number in range(1, 23):
+        tracker.add(row(number))
+        assert not tracker.done()
+    tracker.add(row(23))
+    assert tracker.done() == "goal reached"
+
+
+def test_a_slow_policy_goes_on() -> None:
+    goal = Goal(settle_episodes=0, cycle_ratio=0.5)
+    demos = [row(0, 30, phase="demo")]
+    assert not GoalTracker(goal, [*demos, *(row(i, 20) for i in range(1, 30))]).done()
+    assert GoalTracker(goal, [*demos, *(row(i, 15) for i in range(1, 30))]).done() == "goal reached"
+
+
+def test_limits_end_training_in_any_case() -> None:
+    failures = [row(i, success=False) for i in range(1, 11)]
+    assert not GoalTracker(Goal(max_env_steps=201), failures).done()
+    assert "200 env steps" in GoalTracker(Goal(max_env_steps=200), failures).done()
+    assert "90 s of training" in GoalTracker(Goal(max_train_s=90), failures).done()
+
+
+def test_a_goal_reached_in_an_earlier_session_counts() -> None:
+    rows = [*(row(i) for i in range(1, 21)), *(row(i, success=False) for i in range(21, 24))]
+    assert GoalTracker(Goal(settle_episodes=3, cycle_ratio=0.0), rows).done() == "goal reached"
+
+
+def test_a_folder_has_one_process_of_a_kind(tmp_path: Path) -> None:
+    first = RunFolder(tmp_path)
+    first.lock("learner")
+    with pytest.raises(ConfigError, match="another process is its learner"):
+        RunFolder(tmp_path).lock("learner")
+    other = RunFolder(tmp_path)
+    other.lock("actor")
+    first.unlock()
+    other.lock("learner")
+    other.unlock()
+
+
+def test_the_clock_goes_on_where_the_last_session_stopped(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path)
+    with JsonlSink(run.actor_rows) as rows:
+        rows.write(row(7))
+    assert 70.0 <= run.now() < 75.0
+    other = RunFolder(tmp_path)
+    other.start_clock(run.start_clock())
+    assert abs(other.now() - run.now()) < 1.0
+
+
+def test_the_next_free_folder(tmp_path: Path) -> None:
+    assert next_free(tmp_path, "demo").name == "demo-1"
+    (tmp_path / "demo-1").mkdir()
+    assert next_free(tmp_path, "demo").name == "demo-2"
