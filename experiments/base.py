@@ -10,8 +10,7 @@ from robot_hil.learner.learner import LearnerConfig
 from robot_hil.methods.anchored import Anchored
 from robot_hil.methods.base import Method
 from robot_hil.methods.hil_serl import HilSerl
-from robot_hil.policies.torch.anchored import AnchoredConfig
-from robot_hil.policies.torch.hil_serl import HilSerlConfig
+from robot_hil.policies.config import AnchoredConfig, HilSerlConfig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,7 +19,7 @@ class PersonConfig:
 
     expert: Literal["pick_cube", "peg_insertion", "none"] = "none"
     """Which scripted expert moves the person's hand; `none` runs without a person."""
-    profile: Literal["careful", "competent", "sixty_percent", "thirty_percent"] = "careful"
+    profile: Literal["careful", "steady", "competent", "sixty_percent", "thirty_percent"] = "steady"
     """How well the person drives."""
     gate: Literal["progress", "predicted_failure", "value", "random", "never"] = "progress"
     """When the person takes over."""
@@ -64,6 +63,7 @@ class Experiment:
     def __post_init__(self) -> None:
         if self.demos < 0 or self.eval_episodes < 1:
             raise ConfigError(f"demos is {self.demos}, must be >= 0; eval_episodes {self.eval_episodes}, must be >= 1.")
+
     def baseline(self) -> "Experiment":
         """The same experiment under the HIL-SERL baseline, with as many critic updates per step."""
         learner, agent = self.learner, HilSerlConfig()

@@ -2,7 +2,7 @@
 
 from robot_hil.experiments.base import Experiment, PersonConfig
 from robot_hil.learner.learner import LearnerConfig
-from robot_hil.policies.torch.anchored import AnchoredConfig
+from robot_hil.policies.config import AnchoredConfig
 
 EXPERIMENT = Experiment(
     name="peg_insertion",

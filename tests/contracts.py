@@ -1,12 +1,16 @@
 """What every implementation of a contract must do: subclass in a test, give the implementation, inherit the tests."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 import pytest
 
 from robot_hil.data.robot import ArmState, CartesianTarget
+from robot_hil.data.specs import Array, ArraySpec, EnvSpec
 from robot_hil.data.teleop import SampleStatus, TeleopSample
-from robot_hil.errors import RobotHilError
-from robot_hil.protocols import Arm, TeleopDevice
+from robot_hil.errors import RobotHilError, StorageError
+from robot_hil.protocols import Agent, Arm, TeleopDevice
 
 # ---- Arm ---------------------------------------------------------------------------------------------------------
 
@@ -177,3 +181,187 @@ class TeleopContract:
         contract_device.stop()
         contract_device.start()
         assert contract_device.latest().status is not SampleStatus.DISCONNECTED
+
+
+# ---- Agent -------------------------------------------------------------------------------------------------------
+
+
+def agent_spec(*, pixels: bool = False, gripper: bool = False, side: int = 16) -> EnvSpec:
+    """Return a small environment: a state of five numbers, on demand two cameras and a gripper."""
+    axes = ("x", "y", "z", *(("gripper",) if gripper else ()))
+    labels = tuple(f"number {i}" for i in range(4)) + ("gripper command [-1..1]",)
+    images = {name: ArraySpec(shape=(side, side, 3), dtype="uint8") for name in ("front", "wrist")}
+    return EnvSpec(
+        env_id="test/Agent-v0",
+        observation={"state": ArraySpec(shape=(5,), names=labels)} | (images if pixels else {}),
+        action=ArraySpec(shape=(len(axes),), low=-1.0, high=1.0, names=axes),
+        control_hz=10.0,
+        max_episode_steps=50,
+    )
+
+
+def agent_batch(agent: Agent, spec: EnvSpec, rows: int, seed: int = 0) -> dict[str, Array]:
+    """Return a batch as the replay makes it, of random content; `agent` must be bound to `spec`."""
+    rng = np.random.default_rng(seed)
+    stored = agent.stored(spec)
+    batch = {
+        f"{prefix}/{name}": np.stack([array.sample(rng) for _ in range(rows)])
+        for prefix in ("obs", "next_obs")
+        for name, array in stored.items()
+    }
+    ended = (rng.random(rows) < 0.2).astype(np.float32)
+    human = (rng.random(rows) < 0.5).astype(np.float32)
+    action = np.stack([spec.action.sample(rng) for _ in range(rows)])
+    ones = np.ones(rows, np.float32)
+    return batch | {
+        "action": action,
+        "action_human": action.copy(),
+        "reward": ended,
+        "discount": np.float32(0.97) * (1 - ended),
+        "is_human": human,
+        "imitate": human.copy(),
+        "critic_weight": ones,
+        "actor_weight": ones.copy(),
+        "pool": np.zeros(rows, np.uint8),
+        "row": np.arange(rows),
+    }
+
+
+def assert_equal_arrays(left: Mapping[str, Array], right: Mapping[str, Array]) -> None:
+    """Fail unless both hold the same names, shapes, dtypes and bits."""
+    assert set(left) == set(right)
+    for name, value in left.items():
+        assert value.dtype == right[name].dtype, name
+        assert np.array_equal(value, right[name]), name
+
+
+class AgentContract:
+    """Subclass with `make_agent` and `spec`."""
+
+    spec: EnvSpec
+    rows = 8
+    """Rows per critic update."""
+
+    def make_agent(self) -> Agent:
+        """Return a new agent, not bound."""
+        raise NotImplementedError
+
+    def started(self, seed: int = 0) -> tuple[Agent, Any]:
+        """Return an agent with a fresh state."""
+        agent = self.make_agent()
+        return agent, agent.init(self.spec, seed)
+
+    def batch(self, agent: Agent, seed: int = 0) -> dict[str, Array]:
+        """Return a batch for one `update`."""
+        return agent_batch(agent, self.spec, self.rows * agent.updates_per_round, seed)
+
+    def learnt(self, agent: Agent, state: Any, rounds: int, first: int = 0) -> Any:
+        """Return `state` after `rounds` imitation and training updates."""
+        for i in range(first, first + rounds):
+            batch = self.batch(agent, i)
+            state, _ = agent.pretrain(state, batch)
+            state, _ = agent.update(state, batch)
+        return state
+
+    def observation(self, seed: int) -> dict[str, Array]:
+        rng = np.random.default_rng(seed)
+        return {name: array.sample(rng) for name, array in self.spec.observation.items()}
+
+    def test_agent_prepares_what_it_says_it_stores(self):
+        agent = self.make_agent()
+        agent.bind(self.spec)
+        stored, prepared = agent.stored(self.spec), agent.prepare(self.observation(0))
+        assert set(stored) == set(prepared)
+        for name, array in stored.items():
+            array.validate(np.asarray(prepared[name]), name)
+
+    def test_agent_with_equal_seeds_starts_and_learns_equally(self):
+        (one, a), (two, b), (three, c) = self.started(3), self.started(3), self.started(4)
+        assert_equal_arrays(one.export(a), two.export(b))
+        first, other = one.actor_params(a), three.actor_params(c)
+        assert any(not np.array_equal(first[name], other[name]) for name in first)
+        assert_equal_arrays(one.export(self.learnt(one, a, 3)), two.export(self.learnt(two, b, 3)))
+
+    def test_agent_learns_without_nan_and_says_how(self):
+        agent, state = self.started()
+        before = agent.actor_params(state)
+        for i in range(5):
+            state, metrics = agent.update(state, self.batch(agent, i))
+            assert metrics
+            assert all(isinstance(value, float) and np.isfinite(value) for value in metrics.values()), metrics
+        assert all(np.isfinite(value).all() for value in agent.export(state).values())
+        after = agent.actor_params(state)
+        assert any(not np.array_equal(before[name], after[name]) for name in before)
+
+    def test_agent_does_not_change_its_batch(self):
+        agent, state = self.started()
+        batch = self.batch(agent)
+        copy = {name: value.copy() for name, value in batch.items()}
+        state, _ = agent.pretrain(state, batch)
+        agent.update(state, batch)
+        assert_equal_arrays(batch, copy)
+
+    def test_agent_refuses_a_batch_that_cannot_be_shared_out(self):
+        agent, state = self.started()
+        if agent.updates_per_round > 1:
+            with pytest.raises(RobotHilError, match="multiple"):
+                agent.update(state, agent_batch(agent, self.spec, self.rows * agent.updates_per_round + 1))
+
+    def test_agent_hands_out_copies(self):
+        agent, state = self.started()
+        params, everything = agent.actor_params(state), agent.export(state)
+        kept = {name: value.copy() for name, value in params.items()}
+        kept_all = {name: value.copy() for name, value in everything.items()}
+        self.learnt(agent, state, 1)
+        assert_equal_arrays(params, kept)
+        assert_equal_arrays(everything, kept_all)
+
+    def test_agent_acts_within_limits_and_repeatably(self):
+        agent, state = self.started()
+        state = self.learnt(agent, state, 2)
+        params = agent.actor_params(state)
+        elsewhere = self.make_agent()  # the actor's process has only the specification and the parameters
+        elsewhere.bind(self.spec)
+        actor, far_actor = agent.load_actor(params), elsewhere.load_actor(params)
+        for seed in range(10):
+            obs = self.observation(seed)
+            for deterministic in (True, False):
+                action = agent.act(actor, obs, deterministic, np.random.default_rng(seed))
+                self.spec.action.validate(action, "action")
+                again = elsewhere.act(far_actor, obs, deterministic, np.random.default_rng(seed))
+                assert np.array_equal(action, again)
+            other = agent.act(actor, obs, True, np.random.default_rng(seed + 100))
+            assert np.array_equal(other, agent.act(actor, obs, True, np.random.default_rng(seed)))
+        assert any(
+            not np.array_equal(action, agent.act(actor, obs, False, np.random.default_rng(seed))) for seed in range(5)
+        )
+
+    def test_agent_continues_exactly_from_an_export(self):
+        agent, state = self.started(1)
+        state = self.learnt(agent, state, 3)
+        saved = agent.export(state)
+        other, fresh = self.started(2)
+        loaded = other.load(fresh, saved)
+        assert_equal_arrays(other.export(loaded), saved)
+        on = self.learnt(agent, state, 3, first=3)
+        resumed = self.learnt(other, loaded, 3, first=3)
+        assert_equal_arrays(agent.export(on), other.export(resumed))
+
+    def test_agent_refuses_a_foreign_checkpoint_and_changes_nothing(self):
+        agent, state = self.started()
+        state = self.learnt(agent, state, 1)
+        saved = agent.export(state)
+        other, own = self.started(9)
+        before = other.export(own)
+        name = next(key for key in sorted(saved) if saved[key].ndim)
+        foreign = [
+            {key: value for key, value in saved.items() if key != name},
+            saved | {"params/foreign": np.zeros(1, np.float32)},
+            saved | {name: np.concatenate([saved[name], saved[name]])},
+            saved | {name: saved[name].astype(np.float64)},
+            {},
+        ]
+        for wrong in foreign:
+            with pytest.raises(StorageError, match="does not fit"):
+                other.load(own, wrong)
+            assert_equal_arrays(other.export(own), before)

@@ -7,7 +7,6 @@ critic still rates them above the policy's own (Q-filter).
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,9 @@ import torch
 from torch import Tensor
 
 from robot_hil.data.specs import Array, ArraySpec, EnvSpec, Observation
+from robot_hil.errors import SpecError
 from robot_hil.policies import losses
+from robot_hil.policies.config import AnchoredConfig
 from robot_hil.policies.torch.common import (
     ENCODER,
     GroupAdam,
@@ -30,47 +31,6 @@ from robot_hil.policies.torch.common import (
     to_numpy,
 )
 from robot_hil.policies.torch.networks import MlpSpec, Params, conv, gaussian, init_conv, init_mlp, mlp
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AnchoredConfig:
-    """Numbers of the anchored-RLPD agent."""
-
-    hidden: tuple[int, ...] = (256, 256)
-    activation: str = "relu"
-    ensemble: int = 4
-    """Critics."""
-    subset: int = 2
-    """Critics drawn without replacement whose minimum is the target."""
-    utd: int = 4
-    """Critic updates per round; one actor update follows them."""
-    learning_rate: float = 3e-4
-    tau: float = 0.005
-    """Polyak rate of the target critics, per critic update."""
-    support: losses.Support | None = losses.Support()
-    """Bins of the categorical critic on the range of returns; None trains a squared error instead."""
-    init_temperature: float = 0.01
-    target_entropy_per_dim: float = -0.5
-    anchor: float = 1.0
-    """Weight of the pull towards human actions; 0 switches it off."""
-    anchor_q_filter: bool = True
-    """Pull only where the critic rates the human action above the policy's own."""
-    anchor_half_life: int = 1000
-    """Actor updates after which the anchor has half its weight; 0 keeps it."""
-    log_std: tuple[float, float] = (-5.0, 0.5)
-    """Range of the policy's log standard deviation before squashing."""
-    clip_norm: float = 10.0
-    filters: tuple[int, ...] = (32, 32, 32, 32)
-    features: int = 64
-    """Size of the image encoding."""
-    image_size: int = 64
-    """Side to which images are scaled down [pixels]."""
-    shift: int = 3
-    """Random shift of images in training [pixels]."""
-
-    def __post_init__(self) -> None:
-        if not 1 <= self.subset <= self.ensemble:
-            raise ValueError(f"subset is {self.subset}; allowed are 1 to ensemble = {self.ensemble}.")
 
 
 class AnchoredRlpd:
@@ -92,14 +52,18 @@ class AnchoredRlpd:
         self._inputs = Inputs.of(spec, c.image_size, c.shift)
         self._actions = spec.action.shape[0]
         features = self._inputs.vector_size + (c.features if self._inputs.images else 0)
-        bins = c.support.bins if c.support else 1
         self._conv = self._inputs.conv_spec(c.filters, c.features)
         self._actor = MlpSpec(inputs=features, outputs=2 * self._actions, hidden=c.hidden, activation=c.activation)
         self._critic = MlpSpec(
-            inputs=features + self._actions, outputs=bins, hidden=c.hidden, activation=c.activation
+            inputs=features + self._actions * (2 if c.action_gain else 1),
+            outputs=max(1, c.bins),
+            hidden=c.hidden,
+            activation=c.activation,
         )
-        if c.support:
-            self._centers, self._edges = c.support.centers(torch), c.support.edges(torch)
+        if c.bins:
+            low, high = c.value_range
+            self._support = losses.Support(low=low, high=high, bins=c.bins)
+            self._centers, self._edges = self._support.centers(torch), self._support.edges(torch)
 
     def init(self, spec: EnvSpec, seed: int) -> TorchState:
         """See `Agent.init`."""
@@ -110,7 +74,7 @@ class AnchoredRlpd:
         if self._inputs.images:
             params |= init_conv(ENCODER, self._conv, generator)
         params |= init_mlp("actor", self._actor, generator, out_scale=0.1)
-        params["actor/out/bias"][self._actions :] = math.log(0.3)
+        params["actor/out/bias"][self._actions :] = math.log(c.init_std)
         params |= init_mlp("critic", self._critic, generator, members=c.ensemble, out_scale=0.1)
         params["temperature/log"] = torch.tensor(math.log(c.init_temperature))
         targets = {k: v.clone() for k, v in select(params, "critic").items()}
@@ -119,10 +83,10 @@ class AnchoredRlpd:
             "actor": list(select(params, "actor")),
             "temperature": ["temperature/log"],
         }
-        optimizers = {g: GroupAdam(params, names, c.learning_rate, c.clip_norm) for g, names in groups.items()}
-        if self._inputs.images:
-            names = [k for k in params if k.startswith(("actor/", ENCODER + "/"))]
-            optimizers["clone"] = GroupAdam(params, names, c.learning_rate, c.clip_norm)
+        rates = dict.fromkeys(groups, c.learning_rate) | {"actor": c.actor_rate, "temperature": c.temperature_rate}
+        optimizers = {g: GroupAdam(params, names, rates[g], c.clip_norm) for g, names in groups.items()}
+        cloned = [k for k in params if k.startswith(("actor/", ENCODER + "/"))]
+        optimizers["clone"] = GroupAdam(params, cloned, c.learning_rate, c.clip_norm)
         return TorchState(
             params=params,
             targets=targets,
@@ -168,7 +132,7 @@ class AnchoredRlpd:
         raw = mlp(state.params, "actor", self._actor, features)
         _, _, mean = gaussian(raw, torch.zeros((len(raw), self._actions)), *self.config.log_std)
         loss = losses.anchor_loss(mean, _tensor(batch, "action"), _tensor(batch, "imitate"))
-        state.optimizers["clone" if self._inputs.images else "actor"].step(self._restrict(loss, raw))
+        state.optimizers["clone"].step(self._restrict(loss, raw))
         state.counters["pretrain_updates"] += 1
         return state, {"clone_loss": float(loss.detach())}
 
@@ -177,7 +141,7 @@ class AnchoredRlpd:
         rows = len(batch["reward"])
         size = rows // self.config.utd
         if size * self.config.utd != rows:
-            raise ValueError(f"batch has {rows} rows; give a multiple of utd = {self.config.utd}.")
+            raise SpecError(f"batch has {rows} rows; give a multiple of utd = {self.config.utd}.")
         metrics: dict[str, float] = {}
         for i in range(self.config.utd):
             part = {k: v[i * size : (i + 1) * size] for k, v in batch.items()}
@@ -211,12 +175,18 @@ class AnchoredRlpd:
     def _value_logits(self, params: Params, features: Tensor, action: Tensor) -> Tensor:
         """Critic outputs (members, B, bins)."""
         members = params["critic/out/bias"].shape[0]
-        x = torch.cat([features, action], dim=-1).expand(members, -1, -1)
+        gain = self.config.action_gain
+        x = (
+            torch.cat([features, action, torch.tanh(gain * action)], dim=-1)
+            if gain
+            else torch.cat([features, action], -1)
+        )
+        x = x.expand(members, -1, -1)
         return mlp(params, "critic", self._critic, x)
 
     def _value(self, logits: Tensor) -> Tensor:
         """Expected value (members, B)."""
-        return logits[..., 0] if self.config.support is None else logits.softmax(-1) @ self._centers
+        return logits[..., 0] if not self.config.bins else logits.softmax(-1) @ self._centers
 
     def _noise(self, state: TorchState, rows: int) -> Tensor:
         return torch.randn((rows, self._actions), generator=state.generator)
@@ -230,7 +200,7 @@ class AnchoredRlpd:
             drawn = torch.randperm(c.ensemble, generator=state.generator)[: c.subset]
             chosen = {k: v[drawn] for k, v in state.targets.items()}
             value = self._value(self._value_logits(chosen, features, action)).min(0).values
-            return losses.td_target(_tensor(batch, "reward"), _tensor(batch, "discount"), value)
+            return losses.td_target(_tensor(batch, "reward"), _tensor(batch, "discount"), value).clamp(*c.value_range)
 
     def _update_critic(self, state: TorchState, batch: Mapping[str, Array]) -> tuple[Tensor, dict[str, float]]:
         c = self.config
@@ -238,15 +208,24 @@ class AnchoredRlpd:
         features = self._features(state.params, batch, "obs", state.generator)
         logits = self._value_logits(state.params, features, _tensor(batch, "action"))
         weight = _tensor(batch, "critic_weight")
-        if c.support is None:
+        if not c.bins:
             loss = losses.squared_critic_loss(logits[..., 0], target, weight)
         else:
-            probs = c.support.project(torch, torch.erf, self._edges, target)
+            probs = self._support.project(torch, torch.erf, self._edges, target)
             loss = losses.categorical_critic_loss(logits.log_softmax(-1), probs, weight)
+        if self._inputs.images and c.anchor > 0:
+            # The encoder serves the actor too: without this, features that tell human actions apart would fade.
+            frozen = detached(select(state.params, "actor"))
+            mean = torch.tanh(mlp(frozen, "actor", self._actor, features)[:, : self._actions])
+            pull = _tensor(batch, "imitate") * self._anchor_weight(state)
+            loss = loss + losses.anchor_loss(mean, _tensor(batch, "action"), pull)
         state.optimizers["critic"].step(loss)
         polyak(state.targets, state.params, c.tau)
         state.counters["critic_updates"] += 1
-        return features.detach(), {"critic_loss": float(loss.detach()) / c.ensemble, "target_mean": float(target.mean())}
+        return features.detach(), {
+            "critic_loss": float(loss.detach()) / c.ensemble,
+            "target_mean": float(target.mean()),
+        }
 
     def _update_actor(self, state: TorchState, batch: Mapping[str, Array], features: Tensor) -> dict[str, float]:
         c = self.config
@@ -256,7 +235,11 @@ class AnchoredRlpd:
         q = self._value(self._value_logits(frozen, features, action)).mean(0)
         temperature = state.params["temperature/log"].detach().exp()
         loss = losses.actor_loss(q, log_prob, temperature, _tensor(batch, "actor_weight"))
-        metrics = {"q_mean": float(q.detach().mean()), "entropy": -float(log_prob.detach().mean()), "temperature": float(temperature)}
+        metrics = {
+            "q_mean": float(q.detach().mean()),
+            "entropy": -float(log_prob.detach().mean()),
+            "temperature": float(temperature),
+        }
         if c.anchor > 0:
             human = _tensor(batch, "action")
             pull = _tensor(batch, "imitate") * self._anchor_weight(state)
@@ -272,7 +255,9 @@ class AnchoredRlpd:
         state.optimizers["actor"].step(loss)
         log_temperature = state.params["temperature/log"]
         state.optimizers["temperature"].step(
-            losses.temperature_loss(log_temperature.exp(), -log_prob.detach().mean(), c.target_entropy_per_dim * self._actions)
+            losses.temperature_loss(
+                log_temperature.exp(), -log_prob.detach().mean(), c.target_entropy_per_dim * self._actions
+            )
         )
         state.counters["actor_updates"] += 1
         return metrics | {"actor_loss": float(loss.detach())}

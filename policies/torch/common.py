@@ -198,15 +198,17 @@ def export_state(state: TorchState) -> dict[str, Array]:
 
 
 def load_state(state: TorchState, saved: Mapping[str, Array]) -> TorchState:
-    """Take over what `export_state` returned; refuses other names or shapes and then changes nothing."""
+    """Take over what `export_state` returned; refuses other names, shapes or dtypes and then changes nothing."""
     own = export_state(state)
     missing, foreign = sorted(set(own) - set(saved)), sorted(set(saved) - set(own))
     if missing or foreign:
         raise StorageError(f"checkpoint does not fit this agent: missing {missing[:5]}, unknown {foreign[:5]}.")
-    wrong = [k for k in own if own[k].shape != saved[k].shape]
-    if wrong:
-        k = wrong[0]
-        raise StorageError(f"checkpoint does not fit this agent: {k} is {saved[k].shape}, expected {own[k].shape}.")
+    for name, value in own.items():
+        if (value.shape, value.dtype) != (saved[name].shape, saved[name].dtype):
+            raise StorageError(
+                f"checkpoint does not fit this agent: {name} is {saved[name].dtype}{saved[name].shape}, "
+                f"expected {value.dtype}{value.shape}."
+            )
     with torch.no_grad():
         for name, tensor in state.params.items():
             tensor.copy_(torch.from_numpy(np.array(saved[f"params/{name}"])))
@@ -214,7 +216,9 @@ def load_state(state: TorchState, saved: Mapping[str, Array]) -> TorchState:
             tensor.copy_(torch.from_numpy(np.array(saved[f"targets/{name}"])))
     for group, optimizer in state.optimizers.items():
         prefix = f"adam/{group}/"
-        optimizer.load({k[len(prefix) :]: torch.from_numpy(np.array(v)) for k, v in saved.items() if k.startswith(prefix)})
+        optimizer.load(
+            {k[len(prefix) :]: torch.from_numpy(np.array(v)) for k, v in saved.items() if k.startswith(prefix)}
+        )
     state.generator.set_state(torch.from_numpy(np.array(saved["generator"])))
     for name in state.counters:
         state.counters[name] = int(saved[f"counters/{name}"])

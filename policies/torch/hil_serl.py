@@ -7,7 +7,6 @@ published frozen trunk, so that a comparison is about the algorithm.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,9 @@ import torch.nn.functional as functional
 from torch import Tensor
 
 from robot_hil.data.specs import Array, ArraySpec, EnvSpec, Observation
+from robot_hil.errors import SpecError
 from robot_hil.policies import losses
+from robot_hil.policies.config import HilSerlConfig
 from robot_hil.policies.torch.common import (
     ENCODER,
     GroupAdam,
@@ -34,26 +35,6 @@ from robot_hil.policies.torch.networks import MlpSpec, Params, conv, gaussian, i
 
 LOG_STD = (float(np.log(1e-5)), float(np.log(5.0)))
 """Range of the policy's log standard deviation, as published."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HilSerlConfig:
-    """Numbers of the baseline, as published."""
-
-    hidden: tuple[int, ...] = (256, 256)
-    ensemble: int = 2
-    critic_to_actor: int = 2
-    """Critic updates per round; the last comes with an actor and temperature update."""
-    learning_rate: float = 3e-4
-    tau: float = 0.005
-    init_temperature: float = 0.01
-    target_entropy_per_dim: float = -0.5
-    gripper_penalty: float = 0.02
-    """Taken from the gripper critic's reward when a step turns the gripper round."""
-    filters: tuple[int, ...] = (32, 32, 32, 32)
-    features: int = 64
-    image_size: int = 64
-    shift: int = 4
 
 
 class HilSerl:
@@ -154,7 +135,7 @@ class HilSerl:
         parts = self.config.critic_to_actor
         size = len(batch["reward"]) // parts
         if size * parts != len(batch["reward"]):
-            raise ValueError(f"batch has {len(batch['reward'])} rows; give a multiple of {parts}.")
+            raise SpecError(f"batch has {len(batch['reward'])} rows; give a multiple of {parts}.")
         metrics: dict[str, float] = {}
         for i in range(parts):
             part = {k: v[i * size : (i + 1) * size] for k, v in batch.items()}
@@ -204,13 +185,21 @@ class HilSerl:
         return features.detach(), {"critic_loss": float(loss.detach()), "target_mean": float(target.mean())}
 
     def _grasp_loss(
-        self, state: TorchState, batch: Mapping[str, Array], features: Tensor, after: Tensor, reward: Tensor, discount: Any
+        self,
+        state: TorchState,
+        batch: Mapping[str, Array],
+        features: Tensor,
+        after: Tensor,
+        reward: Tensor,
+        discount: Any,
     ) -> Tensor:
         """Double DQN on the gripper's three actions (the paper's eq. 3), with a cost for turning it round."""
         grip = torch.from_numpy(batch["action"][:, self._grip]).round()
         if self._command is not None:
             name, index = self._command
-            reward = reward - self.config.gripper_penalty * (grip * torch.from_numpy(batch[f"obs/{name}"][:, index]) < 0)
+            reward = reward - self.config.gripper_penalty * (
+                grip * torch.from_numpy(batch[f"obs/{name}"][:, index]) < 0
+            )
         with torch.no_grad():
             best = mlp(state.params, "grasp", self._grasp, after).argmax(-1, keepdim=True)
             value = mlp(state.targets, "grasp", self._grasp, after).gather(-1, best)[:, 0]
@@ -229,7 +218,11 @@ class HilSerl:
         goal = self.config.target_entropy_per_dim * self._actions
         state.optimizers["temperature"].step(losses.temperature_loss(temperature, entropy, goal))
         state.counters["actor_updates"] += 1
-        return {"q_mean": float(q.detach().mean()), "entropy": float(entropy), "temperature": float(temperature.detach())}
+        return {
+            "q_mean": float(q.detach().mean()),
+            "entropy": float(entropy),
+            "temperature": float(temperature.detach()),
+        }
 
 
 def _gripper_command(spec: EnvSpec) -> tuple[str, int] | None:

@@ -110,9 +110,7 @@ def conv(params: Params, name: str, spec: ConvSpec, images: Tensor) -> Tensor:
     return torch.tanh(functional.layer_norm(x, (spec.features,), scale, shift))
 
 
-def gaussian(
-    raw: Tensor, noise: Tensor, log_std_low: float, log_std_high: float
-) -> tuple[Tensor, Tensor, Tensor]:
+def gaussian(raw: Tensor, noise: Tensor, log_std_low: float, log_std_high: float) -> tuple[Tensor, Tensor, Tensor]:
     """Tanh-squashed Gaussian from raw (B, 2A) and standard normal noise (B, A).
 
     Returns:

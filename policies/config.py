@@ -1,0 +1,79 @@
+"""Numbers of the agents, apart from the agents: reading them loads no learning library."""
+
+from dataclasses import dataclass
+
+from robot_hil.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnchoredConfig:
+    """Numbers of the anchored-RLPD agent."""
+
+    hidden: tuple[int, ...] = (256, 256)
+    activation: str = "relu"
+    ensemble: int = 4
+    """Critics."""
+    action_gain: float = 5.0
+    """The critics also see tanh(gain * action): in precise work small actions differ in much. 0 leaves that out."""
+    subset: int = 2
+    """Critics drawn without replacement whose minimum is the target."""
+    utd: int = 4
+    """Critic updates per round; one actor update follows them."""
+    learning_rate: float = 3e-4
+    """Of critics, encoder and warm start."""
+    actor_rate: float = 1e-4
+    """Learning rate of the actor after the warm start."""
+    tau: float = 0.005
+    """Polyak rate of the target critics, per critic update."""
+    value_range: tuple[float, float] = (0.0, 1.0)
+    """Smallest and largest return; targets are clipped to it, which bounds over-estimation."""
+    bins: int = 0
+    """Bins of a categorical critic (HL-Gauss) over `value_range`; 0 trains a squared error."""
+    init_std: float = 0.15
+    """Standard deviation of the policy's exploration before squashing, at the start."""
+    init_temperature: float = 0.002
+    temperature_rate: float = 1e-3
+    """Learning rate of the temperature."""
+    target_entropy_per_dim: float = -0.5
+    anchor: float = 1.0
+    """Weight of the pull towards human actions; 0 switches it off."""
+    anchor_q_filter: bool = True
+    """Pull only where the critic rates the human action above the policy's own."""
+    anchor_half_life: int = 1000
+    """Actor updates after which the anchor has half its weight; 0 keeps it."""
+    log_std: tuple[float, float] = (-5.0, 0.5)
+    """Range of the policy's log standard deviation before squashing."""
+    clip_norm: float = 10.0
+    filters: tuple[int, ...] = (32, 32, 32, 32)
+    features: int = 64
+    """Size of the image encoding."""
+    image_size: int = 64
+    """Side to which images are scaled down [pixels]."""
+    shift: int = 3
+    """Random shift of images in training [pixels]."""
+
+    def __post_init__(self) -> None:
+        if self.bins == 1 or self.bins < 0:
+            raise ConfigError(f"bins is {self.bins}; give 0 for a squared error, or at least 2.")
+        if not 1 <= self.subset <= self.ensemble:
+            raise ConfigError(f"subset is {self.subset}; allowed are 1 to ensemble = {self.ensemble}.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HilSerlConfig:
+    """Numbers of the baseline, as published."""
+
+    hidden: tuple[int, ...] = (256, 256)
+    ensemble: int = 2
+    critic_to_actor: int = 2
+    """Critic updates per round; the last comes with an actor and temperature update."""
+    learning_rate: float = 3e-4
+    tau: float = 0.005
+    init_temperature: float = 0.01
+    target_entropy_per_dim: float = -0.5
+    gripper_penalty: float = 0.02
+    """Taken from the gripper critic's reward when a step turns the gripper round."""
+    filters: tuple[int, ...] = (32, 32, 32, 32)
+    features: int = 64
+    image_size: int = 64
+    shift: int = 4
