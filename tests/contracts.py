@@ -189,7 +189,7 @@ class TeleopContract:
 def agent_spec(*, pixels: bool = False, gripper: bool = False, side: int = 16) -> EnvSpec:
     """Return a small environment: a state of five numbers, on demand two cameras and a gripper."""
     axes = ("x", "y", "z", *(("gripper",) if gripper else ()))
-    labels = tuple(f"number {i}" for i in range(4)) + ("gripper command [-1..1]",)
+    labels = (*(f"number {i}" for i in range(4)), "gripper command [-1..1]")
     images = {name: ArraySpec(shape=(side, side, 3), dtype="uint8") for name in ("front", "wrist")}
     return EnvSpec(
         env_id="test/Agent-v0",

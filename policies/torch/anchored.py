@@ -200,7 +200,8 @@ class AnchoredRlpd:
             drawn = torch.randperm(c.ensemble, generator=state.generator)[: c.subset]
             chosen = {k: v[drawn] for k, v in state.targets.items()}
             value = self._value(self._value_logits(chosen, features, action)).min(0).values
-            return losses.td_target(_tensor(batch, "reward"), _tensor(batch, "discount"), value).clamp(*c.value_range)
+            target: Tensor = losses.td_target(_tensor(batch, "reward"), _tensor(batch, "discount"), value)
+            return target.clamp(*c.value_range)
 
     def _update_critic(self, state: TorchState, batch: Mapping[str, Array]) -> tuple[Tensor, dict[str, float]]:
         c = self.config
@@ -266,7 +267,7 @@ class AnchoredRlpd:
         c = self.config
         if c.anchor_half_life == 0:
             return c.anchor
-        return c.anchor * 0.5 ** (state.counters["actor_updates"] / c.anchor_half_life)
+        return c.anchor * math.pow(0.5, state.counters["actor_updates"] / c.anchor_half_life)
 
 
 def _tensor(batch: Mapping[str, Array], key: str) -> Tensor:

@@ -205,7 +205,8 @@ class HilSerl:
             value = mlp(state.targets, "grasp", self._grasp, after).gather(-1, best)[:, 0]
             target = losses.td_target(reward, discount, value)
         q = mlp(state.params, "grasp", self._grasp, features).gather(-1, grip.long()[:, None] + 1)[:, 0]
-        return ((q - target) ** 2).mean()
+        error: Tensor = q - target
+        return (error**2).mean()
 
     def _update_actor(self, state: TorchState, batch: Mapping[str, Array], features: Tensor) -> dict[str, float]:
         action, log_prob = self._sample(state, features)

@@ -6,6 +6,7 @@ Dense kernels are (in, out), ensemble kernels (E, in, out), convolution kernels 
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as functional
@@ -46,7 +47,7 @@ def init_mlp(
     row = () if members is None else (1,)
     params: Params = {}
     sizes = (spec.inputs, *spec.hidden)
-    for i, (fan_in, fan_out) in enumerate(zip(sizes[:-1], sizes[1:], strict=True)):
+    for i, (fan_in, fan_out) in enumerate(pairwise(sizes)):
         params[f"{name}/dense{i}/kernel"] = xavier_uniform((*lead, fan_in, fan_out), generator)
         params[f"{name}/dense{i}/bias"] = torch.zeros((*lead, *row, fan_out))
         if spec.affine_norm:

@@ -69,7 +69,7 @@ def learner(argv: Arguments) -> int:
     parsed, run, secrets = _side("learner", argv)
     from robot_hil.cli import compose
 
-    compose.limit_threads(int(os.environ.get("OMP_NUM_THREADS", "0")) or os.cpu_count() or 1)
+    compose.prepare_training(int(os.environ.get("OMP_NUM_THREADS", "0")) or os.cpu_count() or 1)
     from robot_hil.cli.learner import LearnerProcess
 
     made = parsed.options

@@ -20,10 +20,17 @@ Env = "gymnasium.Env[Any, Any]"
 
 
 def limit_threads(count: int) -> None:
-    """Let torch use `count` threads."""
+    """Let torch use `count` threads, in a process that acts."""
     import torch
 
     torch.set_num_threads(count)
+
+
+def prepare_training(threads: int) -> None:
+    """Let torch use `threads` threads, in a process that trains; call before anything is trained."""
+    from robot_hil.policies.torch import runtime
+
+    runtime.prepare_training(threads)
 
 
 def make_env(experiment: "Experiment", render_mode: str | None = None) -> "gymnasium.Env[Any, Any]":
@@ -88,11 +95,8 @@ def with_env(experiment: "Experiment", env_id: str) -> "Experiment":
 
 
 def with_baseline(experiment: "Experiment") -> "Experiment":
-    """Return `experiment` with the faithful HIL-SERL agent and method in place of ours."""
-    from robot_hil.methods.hil_serl import HilSerl
-    from robot_hil.policies.torch.hil_serl import HilSerlConfig
-
-    return replace(experiment, name=f"{experiment.name}_hil_serl", agent=HilSerlConfig(), method=HilSerl())
+    """Return `experiment` with the faithful HIL-SERL agent and method in place of ours, under a name of its own."""
+    return replace(experiment.baseline(), name=f"{experiment.name}_hil_serl")
 
 
 def observation_kind(env: "gymnasium.Env[Any, Any]") -> Literal["pixels", "state"]:

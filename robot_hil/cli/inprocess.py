@@ -31,7 +31,7 @@ class InProcess:
     def __init__(
         self, experiment: "Experiment", run: RunFolder, seed: int, stop: StopRequest, refresh: Callable[[], object]
     ) -> None:
-        compose.limit_threads(1)
+        compose.prepare_training(1)
         self.experiment, self.stop = experiment, stop
         self.agent = compose.make_agent(experiment)
         self.log = StepLog(run.steps, meta={"experiment": experiment.name}).open()

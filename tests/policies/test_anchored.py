@@ -1,0 +1,172 @@
+"""Anchored RLPD: what is updated by what, targets, warm start, anchor, names, repeatability."""
+
+import re
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import safetensors.numpy
+import torch
+from contracts import agent_batch, agent_spec, assert_equal_arrays
+
+from robot_hil.data.specs import Array
+from robot_hil.policies.config import AnchoredConfig
+from robot_hil.policies.torch.anchored import AnchoredRlpd
+
+SMALL = AnchoredConfig(hidden=(16, 16), ensemble=4, utd=2, filters=(4, 4), features=8, image_size=8, shift=2)
+
+
+def started(config: AnchoredConfig = SMALL, pixels: bool = False, seed: int = 0) -> tuple[AnchoredRlpd, Any]:
+    agent = AnchoredRlpd(config)
+    return agent, agent.init(agent_spec(pixels=pixels), seed)
+
+
+def batch_for(agent: AnchoredRlpd, rows: int = 8, pixels: bool = False, **values: float) -> dict[str, Array]:
+    batch = agent_batch(agent, agent_spec(pixels=pixels), rows)
+    return batch | {name: np.full(rows, value, np.float32) for name, value in values.items()}
+
+
+def changed(before: dict[str, Array], after: dict[str, Array]) -> set[str]:
+    """Return the first parts of the names of what differs, `params/critic` and the like."""
+    return {"/".join(k.split("/")[:2]) for k in before if not np.array_equal(before[k], after[k])}
+
+
+@pytest.mark.parametrize("pixels", [False, True])
+@pytest.mark.parametrize("bins", [0, 11])
+def test_a_critic_update_leaves_actor_and_temperature_bit_identical(pixels: bool, bins: int) -> None:
+    agent, state = started(replace(SMALL, bins=bins), pixels)
+    agent.update(state, batch_for(agent, pixels=pixels))  # moments are not zero any more
+    before = agent.export(state)
+    agent._update_critic(state, batch_for(agent, pixels=pixels))
+    moved = changed(before, agent.export(state))
+    encoder = {"params/encoder"} if pixels else set()
+    assert moved == {"params/critic", "targets/critic", "adam/critic", "counters/critic_updates", "generator"} | encoder
+
+
+@pytest.mark.parametrize("pixels", [False, True])
+def test_an_actor_update_leaves_critics_and_encoder_bit_identical(pixels: bool) -> None:
+    agent, state = started(SMALL, pixels)
+    agent.update(state, batch_for(agent, pixels=pixels))
+    before = agent.export(state)
+    batch = batch_for(agent, pixels=pixels)
+    agent._update_actor(state, batch, agent._features(state.params, batch, "obs", None).detach())
+    assert changed(before, agent.export(state)) == {
+        "params/actor", "params/temperature", "adam/actor", "adam/temperature", "counters/actor_updates", "generator",
+    }  # fmt: skip
+
+
+def test_warm_start_moves_actor_and_encoder_and_keeps_the_actors_own_moments() -> None:
+    agent, state = started(SMALL, pixels=True)
+    before = agent.export(state)
+    agent.pretrain(state, batch_for(agent, pixels=True))
+    assert changed(before, agent.export(state)) == {
+        "params/actor", "params/encoder", "adam/clone", "counters/pretrain_updates", "generator",
+    }  # fmt: skip
+
+
+def test_warm_start_imitates_the_marked_rows() -> None:
+    agent, state = started(replace(SMALL, learning_rate=3e-3))
+    batch = batch_for(agent, rows=16)
+    batch["imitate"] = np.repeat(np.float32([1.0, 0.0]), 8)
+    batch["action"][:8] *= 0.5
+    losses = [agent.pretrain(state, batch)[1]["clone_loss"] for _ in range(300)]
+    assert losses[-1] < 0.05 * losses[0]
+    unmarked = batch | {"imitate": np.zeros(16, np.float32)}
+    assert agent.pretrain(state, unmarked)[1]["clone_loss"] == 0.0
+
+
+def test_every_round_makes_utd_critic_updates_and_one_of_the_actor() -> None:
+    agent, state = started(replace(SMALL, utd=3))
+    agent.update(state, batch_for(agent, rows=12))
+    assert state.counters == {"critic_updates": 3, "actor_updates": 1, "pretrain_updates": 0}
+    assert agent.updates_per_round == 3
+
+
+def test_members_of_the_ensemble_differ_and_stay_different() -> None:
+    agent, state = started()
+    for _ in range(3):
+        agent.update(state, batch_for(agent))
+    for name, value in state.params.items():
+        if name.startswith("critic/"):
+            assert value.shape[0] == SMALL.ensemble
+    out = state.params["critic/out/kernel"].detach().numpy()
+    for a in range(SMALL.ensemble):
+        for b in range(a):
+            assert not np.allclose(out[a], out[b])
+
+
+def constant_targets(state: Any, values: list[float]) -> None:
+    """Let target member i return `values[i]` everywhere."""
+    state.targets["critic/out/kernel"].zero_()
+    state.targets["critic/out/bias"].copy_(torch.tensor(values)[:, None, None])
+
+
+def test_the_target_is_the_minimum_of_a_subset_drawn_without_replacement() -> None:
+    agent, state = started()
+    constant_targets(state, [0.1, 0.2, 0.3, 0.4])
+    batch = batch_for(agent, rows=2, reward=0.0, discount=1.0)
+    seen = [round(float(agent._target(state, batch)[0]), 4) for _ in range(600)]
+    # of the six pairs three have 0.1 as their minimum, two 0.2, one 0.3; 0.4 twice cannot be drawn
+    share = {value: seen.count(value) / len(seen) for value in set(seen)}
+    assert set(share) == {0.1, 0.2, 0.3}
+    assert share[0.1] == pytest.approx(1 / 2, abs=0.08)
+    assert share[0.3] == pytest.approx(1 / 6, abs=0.08)
+
+
+def test_a_target_stays_within_the_range_of_returns() -> None:
+    agent, state = started(replace(SMALL, value_range=(-1.0, 2.0)))
+    constant_targets(state, [9.0] * 4)
+    assert (agent._target(state, batch_for(agent, reward=0.0, discount=0.9)) == 2.0).all()
+    constant_targets(state, [-9.0] * 4)
+    assert (agent._target(state, batch_for(agent, reward=0.0, discount=0.9)) == -1.0).all()
+
+
+def test_a_termination_ends_the_return_and_a_time_out_does_not() -> None:
+    agent, state = started()
+    constant_targets(state, [0.5] * 4)
+    assert agent._target(state, batch_for(agent, reward=0.25, discount=0.0)).tolist() == [0.25] * 8
+    assert agent._target(state, batch_for(agent, reward=0.25, discount=0.9)).tolist() == pytest.approx([0.7] * 8)
+
+
+def test_the_anchor_pulls_towards_human_actions_and_fades() -> None:
+    config = replace(SMALL, anchor=50.0, anchor_q_filter=False, anchor_half_life=2, actor_rate=3e-3, utd=1)
+    agent, state = started(config)
+    weights = []
+    for _ in range(5):
+        weights.append(agent._anchor_weight(state))
+        agent.update(state, batch_for(agent))
+    assert weights == pytest.approx([50.0 * 0.5 ** (i / 2) for i in range(5)])
+    lasting, state = started(replace(config, anchor_half_life=0))
+    batch = batch_for(lasting, imitate=1.0)
+    batch["action"] *= np.float32(0.5)
+    pulls = [lasting.update(state, batch)[1]["anchor_loss"] for _ in range(150)]
+    assert pulls[-1] < 0.2 * pulls[0]
+
+
+def test_the_filter_lets_go_where_the_policy_is_rated_higher() -> None:
+    """A critic that pays for the first action dimension alone: humans who do less of it are not imitated."""
+    agent, state = started(replace(SMALL, hidden=(), action_gain=0.0, utd=1))
+    state.params["critic/out/kernel"].data.zero_()
+    state.params["critic/out/kernel"].data[:, 5, 0] = 1.0  # five numbers of state come first
+    batch = batch_for(agent, imitate=1.0)
+    features = agent._features(state.params, batch, "obs", None)
+    for action, share in ((-1.0, 0.0), (1.0, 1.0)):
+        batch["action"][:, 0] = action
+        assert agent._update_actor(state, batch, features)["human_better"] == share
+
+
+def test_exported_names_belong_to_no_library() -> None:
+    agent, state = started(SMALL, pixels=True)
+    saved = agent.export(state)
+    allowed = re.compile(
+        r"(params|targets|adam/(critic|actor|temperature|clone))/(encoder|actor|critic)/"
+        r"((dense|conv)\d+|out|norm)/(kernel|bias|scale|shift)(/(mean|square|step))?"
+        r"|(params|adam/temperature)/temperature/log(/(mean|square|step))?|generator|counters/\w+"
+    )
+    assert [name for name in saved if not allowed.fullmatch(name)] == []
+    assert {value.dtype.name for value in saved.values()} == {"float32", "uint8", "int64"}
+    assert_equal_arrays(safetensors.numpy.load(safetensors.numpy.save(saved)), saved)
+    acting = agent.actor_params(state)
+    assert {name.split("/")[0] for name in acting} == {"actor", "encoder"}
+    assert all(np.array_equal(value, saved[f"params/{name}"]) for name, value in acting.items())

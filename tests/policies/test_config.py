@@ -1,0 +1,25 @@
+"""Numbers that cannot work are refused; an agent is found by its numbers."""
+
+import re
+from typing import Any
+
+import pytest
+
+from robot_hil.errors import ConfigError
+from robot_hil.policies.config import AnchoredConfig, HilSerlConfig
+from robot_hil.policies.registry import make_agent
+from robot_hil.policies.torch import anchored, hil_serl
+
+
+@pytest.mark.parametrize("wrong", [{"bins": 1}, {"bins": -3}, {"subset": 0}, {"subset": 5, "ensemble": 4}])
+def test_impossible_numbers_are_refused(wrong: dict[str, Any]) -> None:
+    name = next(iter(wrong))
+    with pytest.raises(ConfigError, match=re.escape(f"{name} is {wrong[name]}")):
+        AnchoredConfig(**wrong)
+
+
+def test_agent_is_made_from_its_numbers() -> None:
+    assert isinstance(make_agent(AnchoredConfig()), anchored.AnchoredRlpd)
+    assert isinstance(make_agent(HilSerlConfig()), hil_serl.HilSerl)
+    with pytest.raises(ConfigError, match="str"):
+        make_agent("sac")  # type: ignore[arg-type]
