@@ -1,7 +1,8 @@
-"""peg_insertion from two cameras."""
+"""peg_insertion from two cameras: `robot-hil train peg_insertion --seed 0`; figures in docs/results.md."""
 
-from robot_hil.experiments.base import Experiment, PersonConfig
+from robot_hil.experiments.base import Experiment, Goal, PersonConfig
 from robot_hil.learner.learner import LearnerConfig
+from robot_hil.methods.anchored import Anchored
 from robot_hil.policies.config import AnchoredConfig
 
 EXPERIMENT = Experiment(
@@ -9,6 +10,8 @@ EXPERIMENT = Experiment(
     env_id="robot_hil/PegInsertion-v0",
     observation="pixels",
     person=PersonConfig(expert="peg_insertion"),
-    agent=AnchoredConfig(utd=1, tau=0.01),
-    learner=LearnerConfig(batch_size=128, capacity=40_000),
+    agent=AnchoredConfig(utd=1, target_entropy_per_dim=-1.5, init_std=0.05),
+    method=Anchored(n_step=3),
+    learner=LearnerConfig(batch_size=128, capacity=40_000, clone_updates=1500, publish_every=4),
+    goal=Goal(max_env_steps=15000),
 )

@@ -1,10 +1,17 @@
-"""peg_insertion from full state."""
+"""peg_insertion from full state: `robot-hil train peg_insertion_state --seed 0`; figures in docs/results.md."""
 
-from robot_hil.experiments.base import Experiment, PersonConfig
+from robot_hil.experiments.base import Experiment, Goal, PersonConfig
+from robot_hil.learner.learner import LearnerConfig
+from robot_hil.methods.anchored import Anchored
+from robot_hil.policies.config import AnchoredConfig
 
 EXPERIMENT = Experiment(
     name="peg_insertion_state",
     env_id="robot_hil/PegInsertion-v0",
     observation="state",
     person=PersonConfig(expert="peg_insertion"),
+    agent=AnchoredConfig(target_entropy_per_dim=-1.5, init_std=0.05),
+    method=Anchored(n_step=5),
+    learner=LearnerConfig(clone_updates=2000),
+    goal=Goal(max_env_steps=6000),
 )

@@ -21,30 +21,30 @@ class AnchoredConfig:
     """Critic updates per round; one actor update follows them."""
     learning_rate: float = 3e-4
     """Of critics, encoder and warm start."""
-    actor_rate: float = 1e-4
+    actor_rate: float = 3e-4
     """Learning rate of the actor after the warm start."""
-    tau: float = 0.005
+    tau: float = 0.02
     """Polyak rate of the target critics, per critic update."""
     value_range: tuple[float, float] = (0.0, 1.0)
     """Smallest and largest return; targets are clipped to it, which bounds over-estimation."""
     bins: int = 0
     """Bins of a categorical critic (HL-Gauss) over `value_range`; 0 trains a squared error."""
-    init_std: float = 0.15
+    init_std: float = 0.035
     """Standard deviation of the policy's exploration before squashing, at the start."""
     init_temperature: float = 0.002
     temperature_rate: float = 1e-3
     """Learning rate of the temperature."""
-    target_entropy_per_dim: float = -0.5
-    anchor: float = 1.0
+    target_entropy_per_dim: float = -2.0
+    anchor: float = 5.0
     """Weight of the pull towards human actions; 0 switches it off."""
-    anchor_q_filter: bool = True
+    anchor_q_filter: bool = False
     """Pull only where the critic rates the human action above the policy's own."""
-    anchor_half_life: int = 1000
+    anchor_half_life: int = 300
     """Actor updates after which the anchor has half its weight; 0 keeps it."""
     log_std: tuple[float, float] = (-5.0, 0.5)
     """Range of the policy's log standard deviation before squashing."""
     clip_norm: float = 10.0
-    filters: tuple[int, ...] = (32, 32, 32, 32)
+    filters: tuple[int, ...] = (16, 32, 32, 32)
     features: int = 64
     """Size of the image encoding."""
     image_size: int = 64
@@ -73,7 +73,7 @@ class HilSerlConfig:
     target_entropy_per_dim: float = -0.5
     gripper_penalty: float = 0.02
     """Taken from the gripper critic's reward when a step turns the gripper round."""
-    filters: tuple[int, ...] = (32, 32, 32, 32)
+    filters: tuple[int, ...] = (16, 32, 32, 32)
     features: int = 64
     image_size: int = 64
     shift: int = 4

@@ -33,7 +33,6 @@ _MOTION = (
     "tilt rx [0.1 rad]", "tilt ry [0.1 rad]",
     "force x [20 N]", "force y [20 N]", "force z [20 N]",
     "torque x [2 N m]", "torque y [2 N m]", "torque z [2 N m]",
-    "velocity x [0.1 m/s]", "velocity y [0.1 m/s]", "velocity z [0.1 m/s]",
 )  # fmt: skip
 _HOLE = (
     "tip x - hole [0.05 m]", "tip y - hole [0.05 m]", "tip z - mouth [0.05 m]",
@@ -99,11 +98,9 @@ class PegInsertion:
         rx, ry, rz = rotation.difference(reading.target_quat, quat)
         ax, ay, _ = rotation.rotate(quat, (0.0, 0.0, 1.0))
         fx, fy, fz, mx, my, mz = arm.wrench_tcp.tolist()
-        vx, vy, vz = arm.tcp_vel_base.tolist()[:3]
         motion = [
             (target[0] - tx) / 0.03, (target[1] - ty) / 0.03, (target[2] - tz) / 0.03, 5.0 * rx, 5.0 * ry, 5.0 * rz,
             10.0 * ay, -10.0 * ax, 0.05 * fx, 0.05 * fy, 0.05 * fz, 0.5 * mx, 0.5 * my, 0.5 * mz,
-            10.0 * vx, 10.0 * vy, 10.0 * vz,
         ]  # fmt: skip
         x, y, z = self._tip.tolist()
         z -= MOUTH_Z

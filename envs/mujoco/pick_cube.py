@@ -21,7 +21,6 @@ LIFT_M = 0.10
 _MOTION = (
     "tcp height above table [0.1 m]", "lead x [0.03 m]", "lead y [0.03 m]", "lead z [0.03 m]",
     "gripper width [-1..1]", "gripper command [-1..1]",
-    "velocity x [0.25 m/s]", "velocity y [0.25 m/s]", "velocity z [0.25 m/s]",
 )  # fmt: skip
 _CUBE = ("cube x - tcp [0.1 m]", "cube y - tcp [0.1 m]", "cube z - tcp [0.1 m]", "cube lift [0.1 m]")
 _PLACE = ("tcp x - centre [0.1 m]", "tcp y - centre [0.1 m]")
@@ -62,11 +61,9 @@ class PickCube:
     def observe(self, reading: Reading, obs_type: ObsType) -> list[float]:
         arm, target = reading.arm, reading.target_pos
         tx, ty, tz = arm.tcp_pos_base.tolist()
-        vx, vy, vz = arm.tcp_vel_base.tolist()[:3]
         motion = [
             10.0 * tz, (target[0] - tx) / 0.03, (target[1] - ty) / 0.03, (target[2] - tz) / 0.03,
             2.0 * arm.gripper_width / MAX_WIDTH - 1.0, 2.0 * reading.target_width / MAX_WIDTH - 1.0,
-            4.0 * vx, 4.0 * vy, 4.0 * vz,
         ]  # fmt: skip
         if obs_type == "pixels":
             return [*motion, 10.0 * (tx - CENTRE[0]), 10.0 * (ty - CENTRE[1])]

@@ -21,7 +21,7 @@ class LearnerConfig:
 
     batch_size: int = 256
     """Rows per critic update."""
-    gamma: float = 0.97
+    gamma: float = 0.95
     """Discount per environment step."""
     capacity: int = 100_000
     """Observations that the replay holds."""
