@@ -4,10 +4,12 @@ import ctypes
 import os
 import sys
 
-from robot_hil.errors import DependencyError
+from robot_hil.errors import ConfigError, DependencyError
 
 _EGL_PLATFORM_DEVICE = 0x313F
-
+_LIBRARIES = ("egl", "osmesa", "glfw", "glx")
+_SWITCHES = ("disable", "disabled", "off", "false", "0", "enable", "enabled", "on", "true", "1")
+"""What else MuJoCo takes on Linux; with another value its import fails, with or without pictures."""
 
 _INSTALL = "`apt-get install libegl1 libgl1-mesa-dri` or `apt-get install libosmesa6`, or use obs_type='state'."
 
@@ -17,10 +19,17 @@ def choose_gl(*, needed: bool) -> str:
 
     MuJoCo reads the variable when it is first imported, so this runs for every simulation: one without pictures may be
     followed by one with. Raises `DependencyError` naming the packages to install when neither exists and one is
-    `needed`.
+    `needed`, and `ConfigError` when the user's choice is none that MuJoCo knows.
     """
     chosen = os.environ.get("MUJOCO_GL", "").strip().lower()
-    if chosen or sys.platform != "linux":
+    if sys.platform != "linux":
+        return chosen
+    if chosen:
+        if chosen not in (*_LIBRARIES, *_SWITCHES):
+            raise ConfigError(
+                f"MUJOCO_GL is {os.environ['MUJOCO_GL']!r}, which MuJoCo does not know. Set it to one of "
+                f"{', '.join(_LIBRARIES)}, or unset it to have one chosen."
+            )
         return chosen
     for name, works in (("egl", egl_works), ("osmesa", osmesa_works)):
         if works():

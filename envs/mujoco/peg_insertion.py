@@ -27,6 +27,7 @@ DEPTH_M = 0.02
 """Success: the tip this far below the mouth, inside the hole."""
 PEG_WIDTH = 0.02
 
+# No velocities: a policy that imitates smooth demonstrations would learn to go on with its own motion.
 _MOTION = (
     "lead x [0.03 m]", "lead y [0.03 m]", "lead z [0.03 m]",
     "lead rx [0.2 rad]", "lead ry [0.2 rad]", "lead rz [0.2 rad]",

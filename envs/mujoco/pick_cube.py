@@ -18,6 +18,7 @@ HALF_EDGE = 0.02
 LIFT_M = 0.10
 """Success: the cube's centre this far above where it lay."""
 
+# No velocities: a policy that imitates smooth demonstrations would learn to go on with its own motion.
 _MOTION = (
     "tcp height above table [0.1 m]", "lead x [0.03 m]", "lead y [0.03 m]", "lead z [0.03 m]",
     "gripper width [-1..1]", "gripper command [-1..1]",

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from robot_hil.envs.mujoco import gl
-from robot_hil.errors import DependencyError
+from robot_hil.errors import ConfigError, DependencyError
 
 RENDER = """
 import gymnasium, os, robot_hil.envs
@@ -48,6 +48,15 @@ def test_nothing_installed_names_the_packages(monkeypatch: pytest.MonkeyPatch) -
 def test_a_choice_of_the_user_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MUJOCO_GL", "osmesa")
     assert gl.choose_gl(needed=True) == "osmesa"
+
+
+@pytest.mark.parametrize("needed", [True, False])
+def test_a_choice_that_mujoco_does_not_know_is_named_with_the_choices(
+    needed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MUJOCO_GL", "vulkan")
+    with pytest.raises(ConfigError, match=r"MUJOCO_GL is 'vulkan'.*egl, osmesa, glfw"):
+        gl.choose_gl(needed=needed)
 
 
 def test_a_library_that_does_not_work_gives_a_clear_error() -> None:

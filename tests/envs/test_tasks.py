@@ -78,6 +78,15 @@ def test_gymnasium_checker_is_content(env_id: str, obs_type: str) -> None:
 
 
 @pytest.mark.parametrize("env_id", IDS)
+@pytest.mark.parametrize("obs_type", ["state", "pixels"])
+def test_the_policy_does_not_see_its_own_speed(env_id: str, obs_type: str) -> None:
+    """What imitates smooth demonstrations would copy the motion that it already has."""
+    state = spec_of(gymnasium.make(env_id, obs_type=obs_type)).observation["state"]
+    assert len(state.names) == len(set(state.names)) == state.shape[0]
+    assert not [name for name in state.names if "velocity" in name or "speed" in name]
+
+
+@pytest.mark.parametrize("env_id", IDS)
 def test_expert_solves_every_episode(env_id: str) -> None:
     env = gymnasium.make(env_id)
     for seed in range(10):

@@ -14,7 +14,7 @@ from robot_hil.data.specs import Array
 from robot_hil.policies.config import AnchoredConfig
 from robot_hil.policies.torch.anchored import AnchoredRlpd
 
-SMALL = AnchoredConfig(hidden=(16, 16), ensemble=4, utd=2, filters=(4, 4), features=8, image_size=8, shift=2)
+SMALL = AnchoredConfig(hidden=(16, 16), ensemble=4, utd=2, filters=(4, 4, 4), features=8, image_size=8, shift=2)
 
 
 def started(config: AnchoredConfig = SMALL, pixels: bool = False, seed: int = 0) -> tuple[AnchoredRlpd, Any]:
@@ -146,7 +146,7 @@ def test_the_anchor_pulls_towards_human_actions_and_fades() -> None:
 
 def test_the_filter_lets_go_where_the_policy_is_rated_higher() -> None:
     """A critic that pays for the first action dimension alone: humans who do less of it are not imitated."""
-    agent, state = started(replace(SMALL, hidden=(), action_gain=0.0, utd=1))
+    agent, state = started(replace(SMALL, hidden=(), action_gain=0.0, utd=1, anchor=1.0, anchor_q_filter=True))
     state.params["critic/out/kernel"].data.zero_()
     state.params["critic/out/kernel"].data[:, 5, 0] = 1.0  # five numbers of state come first
     batch = batch_for(agent, imitate=1.0)

@@ -15,7 +15,7 @@ from robot_hil.teleop.simulated.expert_peg_insertion import PegInsertionExpert
 from robot_hil.teleop.simulated.expert_pick_cube import PickCubeExpert
 from robot_hil.teleop.simulated.gates import AlwaysGate, Gate, ProgressGate
 from robot_hil.teleop.simulated.person import SimulatedPerson
-from robot_hil.teleop.simulated.profile import CAREFUL
+from robot_hil.teleop.simulated.profile import CAREFUL, PROFILES, Profile
 
 EPISODES = 20
 TASKS: dict[str, tuple[str, Expert]] = {
@@ -31,9 +31,11 @@ class Stage:
         env_id, self.expert = TASKS[task]
         self.env = gymnasium.make(env_id, obs_type="state", disable_env_checker=True).unwrapped
 
-    def run(self, gate: Gate, seed: int, policy: Any, before: int = 0, steps: int = 100) -> tuple[bool, str]:
+    def run(
+        self, gate: Gate, seed: int, policy: Any, before: int = 0, steps: int = 100, profile: Profile = CAREFUL
+    ) -> tuple[bool, str]:
         rng = np.random.default_rng(seed)
-        person = SimulatedPerson(self.expert, gate, CAREFUL, lambda: privileged_of(self.env), VirtualClock())
+        person = SimulatedPerson(self.expert, gate, profile, lambda: privileged_of(self.env), VirtualClock())
         person.start()
         self.env.reset(seed=seed)
         for _ in range(before):
@@ -66,6 +68,17 @@ def test_demonstrations_succeed_at_a_careful_pace(stage: Stage, before: int) -> 
     outcomes = [stage.run(AlwaysGate(), seed, nobody, before, 100 + before) for seed in range(EPISODES)]
     assert sum(success for success, _ in outcomes) >= 0.95 * EPISODES
     assert 35 <= np.mean([len(drove) for success, drove in outcomes if success]) <= 75
+
+
+def test_a_steady_person_succeeds_as_surely_and_faster(stage: Stage) -> None:
+    """The person of the experiments."""
+    steady, careful = (
+        [stage.run(AlwaysGate(), seed, nobody, profile=PROFILES[name]) for seed in range(EPISODES)]
+        for name in ("steady", "careful")
+    )
+    assert sum(success for success, _ in steady) >= 0.95 * EPISODES
+    paces = [np.mean([len(drove) for success, drove in outcomes if success]) for outcomes in (steady, careful)]
+    assert paces[0] < 0.9 * paces[1]
 
 
 def test_a_good_policy_is_hardly_ever_interrupted(stage: Stage) -> None:

@@ -31,3 +31,12 @@ def test_tiredness_grows_from_zero_to_below_one(worked: int) -> None:
 def test_presets_are_named_and_ordered_by_skill() -> None:
     assert PROFILES["careful"] is CAREFUL
     assert PROFILES["careful"].skill > PROFILES["sixty_percent"].skill > PROFILES["thirty_percent"].skill
+
+
+def test_steady_lies_between_careful_and_competent_and_takes_no_more_risks_than_careful() -> None:
+    careful, steady, competent = (PROFILES[name] for name in ("careful", "steady", "competent"))
+    assert careful.speed < steady.speed < competent.speed
+    assert careful.noise < steady.noise < competent.noise
+    assert careful.dwell_steps > steady.dwell_steps > competent.dwell_steps
+    assert steady.skill == 1.0
+    assert steady.blunder_rate == careful.blunder_rate

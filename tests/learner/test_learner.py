@@ -1,0 +1,168 @@
+"""The learner with a small real agent: warm start, rounds, exact continuation."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from contracts import assert_equal_arrays
+
+from robot_hil.data.specs import EnvSpec
+from robot_hil.data.step import Authority, Segment, Step
+from robot_hil.errors import ConfigError, StorageError
+from robot_hil.learner.learner import Learner, LearnerConfig
+from robot_hil.methods.anchored import Anchored
+from robot_hil.policies.config import AnchoredConfig
+from robot_hil.policies.torch.anchored import AnchoredRlpd
+
+STEPS = 8
+"""Steps of an episode."""
+CONFIG = LearnerConfig(batch_size=8, capacity=500, clone_updates=5, critic_warmup=2, prefetch=0)
+AGENT = AnchoredConfig(hidden=(16,), ensemble=3, utd=2, filters=(4, 4, 4), features=8, image_size=8, shift=1)
+MakeStep = Callable[..., Step]
+
+
+def episode(make: MakeStep, spec: EnvSpec, number: int, *, demo: bool) -> list[Step]:
+    human = np.full(spec.action.shape, Authority.HUMAN if demo else Authority.POLICY, np.uint8)
+    final = {name: array.sample(np.random.default_rng(number)) for name, array in spec.observation.items()}
+    return [
+        make(
+            seed=100 * number + i,
+            episode_id=number,
+            step_index=i,
+            segment=Segment.DEMO if demo else Segment.NONE,
+            authority=human,
+            reward={"env": float(i == STEPS - 1)},
+            terminated=i == STEPS - 1,
+            final_obs=final if i == STEPS - 1 else None,
+        )
+        for i in range(STEPS)
+    ]
+
+
+@pytest.fixture
+def learner(small_spec: EnvSpec) -> Any:
+    """Make learners, and close them afterwards."""
+    made: list[Learner] = []
+
+    def make(seed: int = 0, **changes: Any) -> Learner:
+        learner = Learner(AnchoredRlpd(AGENT), Anchored(), small_spec, replace(CONFIG, **changes), seed)
+        made.append(learner)
+        return learner
+
+    yield make
+    for one in made:
+        one.close()
+        one.close()
+
+
+def feed(learner: Learner, make: MakeStep, spec: EnvSpec, *numbers: int, demo: bool) -> None:
+    for number in numbers:
+        for step in episode(make, spec, number, demo=demo):
+            learner.add(step)
+
+
+def test_warm_start_imitates_then_learns_values_and_says_so(learner, small_step, small_spec) -> None:
+    one = learner()
+    feed(one, small_step, small_spec, 0, 1, demo=True)
+    told: list[tuple[str, int, int]] = []
+    metrics = one.warm_start(lambda *news: told.append(news))
+    assert told == [("imitating demonstrations", i, 5) for i in range(1, 6)] + [
+        ("learning values", i, 2) for i in (1, 2)
+    ]
+    assert one.state.counters == {"pretrain_updates": 5, "critic_updates": 4, "actor_updates": 2}
+    assert one.rounds == 2
+    assert one.online_steps == 0
+    assert {"clone_loss", "critic_loss"} <= set(metrics)
+
+
+def test_warm_start_without_demonstrations_does_nothing(learner, small_step, small_spec) -> None:
+    one = learner()
+    feed(one, small_step, small_spec, 0, demo=False)
+    before, _ = one.export()
+    assert one.warm_start() == {}
+    assert_equal_arrays(one.export()[0], before)
+
+
+def test_steps_are_counted_once_and_demonstrations_apart(learner, small_step, small_spec) -> None:
+    one = learner()
+    feed(one, small_step, small_spec, 0, demo=True)
+    feed(one, small_step, small_spec, 1, 1, demo=False)
+    assert one.online_steps == STEPS
+    assert one.replay.sizes == {"demo": STEPS, "intervention": 0, "online": STEPS}
+
+
+@pytest.mark.parametrize("prefetch", [0, 2])
+def test_every_round_makes_a_new_version(prefetch: int, learner, small_step, small_spec) -> None:
+    one = learner(prefetch=prefetch)
+    feed(one, small_step, small_spec, 0, demo=True)
+    before = one.actor_params()
+    for number in range(1, 4):
+        feed(one, small_step, small_spec, number, demo=False)
+        assert one.train_round()
+    assert one.rounds == 3
+    assert any(not np.array_equal(before[name], value) for name, value in one.actor_params().items())
+
+
+def test_training_goes_on_after_close(learner, small_step, small_spec) -> None:
+    one = learner(prefetch=2)
+    feed(one, small_step, small_spec, 0, demo=True)
+    one.train_round()
+    one.close()
+    one.train_round()
+    assert one.rounds == 2
+
+
+def test_equal_seeds_and_steps_give_equal_bits(learner, small_step, small_spec) -> None:
+    results = []
+    for seed in (1, 1, 2):
+        one = learner(seed)
+        feed(one, small_step, small_spec, 0, demo=True)
+        one.warm_start()
+        feed(one, small_step, small_spec, 1, demo=False)
+        one.train_round()
+        results.append(one.export()[0])
+    assert_equal_arrays(results[0], results[1])
+    assert any(not np.array_equal(results[0][name], results[2][name]) for name in results[0])
+
+
+def test_a_restored_learner_continues_bit_by_bit(learner, small_step, small_spec) -> None:
+    one, other = learner(1), learner(2)
+    feed(one, small_step, small_spec, 0, demo=True)
+    one.warm_start()
+    feed(one, small_step, small_spec, 1, 2, demo=False)
+    for _ in range(3):
+        one.train_round()
+    arrays, numbers = one.export()
+    numbers = json.loads(json.dumps(numbers))  # as a checkpoint keeps them
+    feed(other, small_step, small_spec, 0, demo=True)
+    feed(other, small_step, small_spec, 1, 2, demo=False)
+    other.load(arrays, numbers)
+    assert_equal_arrays(other.export()[0], arrays)
+    for each in (one, other):
+        feed(each, small_step, small_spec, 3, demo=False)
+        for _ in range(3):
+            each.train_round()
+    assert_equal_arrays(one.export()[0], other.export()[0])
+    assert one.export()[1] == other.export()[1]
+
+
+def test_a_foreign_checkpoint_is_refused_and_nothing_changes(learner) -> None:
+    one = learner()
+    arrays, numbers = one.export()
+    with pytest.raises(StorageError, match="rng"):
+        one.load(arrays, {"rounds": 7, "online_steps": 3})
+    with pytest.raises(StorageError, match="does not fit"):
+        one.load({}, numbers | {"rounds": 7})
+    assert one.rounds == 0
+    assert_equal_arrays(one.export()[0], arrays)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"gamma": 0.0}, {"gamma": 1.1}, {"batch_size": 0}, {"publish_every": 0}, {"rounds_per_step": 0.0}]
+)
+def test_impossible_numbers_are_refused(wrong: dict[str, float]) -> None:
+    with pytest.raises(ConfigError, match=next(iter(wrong))):
+        LearnerConfig(**wrong)
