@@ -44,11 +44,14 @@ class AnchoredConfig:
     log_std: tuple[float, float] = (-5.0, 0.5)
     """Range of the policy's log standard deviation before squashing."""
     clip_norm: float = 10.0
-    filters: tuple[int, ...] = (16, 32, 32, 32)
+    filters: tuple[int, ...] = (16, 32, 32)
+    strides: tuple[int, ...] = (2, 2, 1)
     features: int = 64
     """Size of the image encoding."""
     image_size: int = 64
     """Side to which images are scaled down [pixels]."""
+    freeze_encoder: bool = True
+    """Keep the encoder as the warm start on demonstrations left it; else critics and anchor go on training it."""
     shift: int = 3
     """Random shift of images in training [pixels]."""
 
@@ -73,7 +76,8 @@ class HilSerlConfig:
     target_entropy_per_dim: float = -0.5
     gripper_penalty: float = 0.02
     """Taken from the gripper critic's reward when a step turns the gripper round."""
-    filters: tuple[int, ...] = (16, 32, 32, 32)
+    filters: tuple[int, ...] = (16, 32, 32)
+    strides: tuple[int, ...] = (2, 2, 1)
     features: int = 64
     image_size: int = 64
     shift: int = 4

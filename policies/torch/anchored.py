@@ -52,7 +52,7 @@ class AnchoredRlpd:
         self._inputs = Inputs.of(spec, c.image_size, c.shift)
         self._actions = spec.action.shape[0]
         features = self._inputs.vector_size + (c.features if self._inputs.images else 0)
-        self._conv = self._inputs.conv_spec(c.filters, c.features)
+        self._conv = self._inputs.conv_spec(c.filters, c.strides, c.features)
         self._actor = MlpSpec(inputs=features, outputs=2 * self._actions, hidden=c.hidden, activation=c.activation)
         self._critic = MlpSpec(
             inputs=features + self._actions * (2 if c.action_gain else 1),
@@ -79,7 +79,7 @@ class AnchoredRlpd:
         params["temperature/log"] = torch.tensor(math.log(c.init_temperature))
         targets = {k: v.clone() for k, v in select(params, "critic").items()}
         groups = {
-            "critic": [k for k in params if k.startswith(("critic/", ENCODER + "/"))],
+            "critic": [k for k in params if k.startswith(("critic/",) if c.freeze_encoder else ("critic/", ENCODER + "/"))],
             "actor": list(select(params, "actor")),
             "temperature": ["temperature/log"],
         }
@@ -206,7 +206,9 @@ class AnchoredRlpd:
     def _update_critic(self, state: TorchState, batch: Mapping[str, Array]) -> tuple[Tensor, dict[str, float]]:
         c = self.config
         target = self._target(state, batch)
-        features = self._features(state.params, batch, "obs", state.generator)
+        frozen_images = bool(self._inputs.images) and c.freeze_encoder
+        with torch.set_grad_enabled(not frozen_images):
+            features = self._features(state.params, batch, "obs", state.generator)
         logits = self._value_logits(state.params, features, _tensor(batch, "action"))
         weight = _tensor(batch, "critic_weight")
         if not c.bins:
@@ -214,7 +216,7 @@ class AnchoredRlpd:
         else:
             probs = self._support.project(torch, torch.erf, self._edges, target)
             loss = losses.categorical_critic_loss(logits.log_softmax(-1), probs, weight)
-        if self._inputs.images and c.anchor > 0:
+        if self._inputs.images and c.anchor > 0 and not c.freeze_encoder:
             # The encoder serves the actor too: without this, features that tell human actions apart would fade.
             frozen = detached(select(state.params, "actor"))
             mean = torch.tanh(mlp(frozen, "actor", self._actor, features)[:, : self._actions])

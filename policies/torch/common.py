@@ -128,9 +128,10 @@ class Inputs:
             return image
         return cv2.resize(image, (self.image_size, self.image_size), interpolation=cv2.INTER_AREA)
 
-    def conv_spec(self, filters: tuple[int, ...], features: int) -> ConvSpec:
+    def conv_spec(self, filters: tuple[int, ...], strides: tuple[int, ...], features: int) -> ConvSpec:
         """Encoder that fits these images."""
-        return ConvSpec(channels=3 * len(self.images), size=self.image_size, filters=filters, features=features)
+        channels = 3 * len(self.images)
+        return ConvSpec(channels=channels, size=self.image_size, filters=filters, strides=strides, features=features)
 
     def vector_batch(self, batch: Mapping[str, Array], prefix: str) -> Tensor:
         """Concatenate vector observations -> (B, vector_size)."""
@@ -167,7 +168,8 @@ def random_shift(images: Array, pad: int, generator: torch.Generator) -> Array:
     rows = padded.reshape(count, height + 2 * pad, -1)
     runs = np.lib.stride_tricks.sliding_window_view(rows, width * channels, axis=2)  # (B, H + 2p, 2pC + 1, W C)
     picked = runs[np.arange(count)[:, None], offsets[0][:, None] + np.arange(height), (offsets[1] * channels)[:, None]]
-    return picked.reshape(images.shape)
+    shifted: Array = picked.reshape(images.shape)
+    return shifted
 
 
 def observation_batch(obs: Observation) -> dict[str, Array]:

@@ -72,27 +72,39 @@ def mlp(params: Params, name: str, spec: MlpSpec, x: Tensor) -> Tensor:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConvSpec:
-    """Small convolutional encoder: stride-2 3x3 convolutions, then linear + layer norm + tanh."""
+    """Small convolutional encoder: 3x3 convolutions, spatial soft-argmax, then linear + layer norm + tanh.
+
+    The soft-argmax (Levine et al. 2016, arXiv 1504.00702) turns every channel into the place where it is active. Where
+    things are is what a manipulator must know, and a place is learnt from few demonstrations.
+    """
 
     channels: int
     """Input channels: three per camera, cameras stacked."""
     size: int
     """Side of the square input in pixels."""
-    filters: Sequence[int] = (32, 32, 32, 32)
+    filters: Sequence[int] = (16, 32, 32)
+    strides: Sequence[int] = (2, 2, 1)
     features: int = 64
+
+    @property
+    def map_size(self) -> int:
+        """Side of the last feature map."""
+        side = self.size
+        for stride in self.strides:
+            side = (side + stride - 1) // stride
+        return side
 
 
 def init_conv(name: str, spec: ConvSpec, generator: torch.Generator) -> Params:
     """Make `name/conv{i}/kernel|bias`, `name/out/kernel|bias`, `name/norm/scale|shift`."""
     params: Params = {}
-    side, fan = spec.size, spec.channels
+    fan = spec.channels
     for i, filters in enumerate(spec.filters):
         bound = math.sqrt(6.0 / (9 * fan))
         params[f"{name}/conv{i}/kernel"] = (torch.rand((filters, fan, 3, 3), generator=generator) * 2 - 1) * bound
         params[f"{name}/conv{i}/bias"] = torch.zeros(filters)
-        side, fan = (side + 1) // 2, filters
-    flat = side * side * fan
-    params[f"{name}/out/kernel"] = xavier_uniform((flat, spec.features), generator)
+        fan = filters
+    params[f"{name}/out/kernel"] = xavier_uniform((3 * fan, spec.features), generator)
     params[f"{name}/out/bias"] = torch.zeros(spec.features)
     params[f"{name}/norm/scale"] = torch.ones(spec.features)
     params[f"{name}/norm/shift"] = torch.zeros(spec.features)
@@ -102,13 +114,26 @@ def init_conv(name: str, spec: ConvSpec, generator: torch.Generator) -> Params:
 def conv(params: Params, name: str, spec: ConvSpec, images: Tensor) -> Tensor:
     """Encode images (B, C, H, W) float in [-0.5, 0.5] -> (B, features)."""
     x = images
-    for i in range(len(spec.filters)):
+    last = len(spec.filters) - 1
+    for i, stride in enumerate(spec.strides):
         kernel = params[f"{name}/conv{i}/kernel"]
-        x = torch.relu(functional.conv2d(x, kernel, params[f"{name}/conv{i}/bias"], stride=2, padding=1))
-    x = x.flatten(1)
+        x = functional.conv2d(x, kernel, params[f"{name}/conv{i}/bias"], stride=stride, padding=1)
+        x = x if i == last else torch.relu(x)
+    x = soft_argmax(x)
     x = torch.addmm(params[f"{name}/out/bias"], x, params[f"{name}/out/kernel"])
     scale, shift = params[f"{name}/norm/scale"], params[f"{name}/norm/shift"]
     return torch.tanh(functional.layer_norm(x, (spec.features,), scale, shift))
+
+
+def soft_argmax(maps: Tensor) -> Tensor:
+    """Turn maps (B, C, H, W) into (B, 3C): mean column and row in [-1, 1] under softmax, and a squashed peak."""
+    batch, channels, height, width = maps.shape
+    flat = maps.permute(0, 2, 3, 1).reshape(batch, height * width, channels)  # a view for channels-last maps
+    attention = flat.softmax(1)
+    rows = torch.linspace(-1, 1, height)[:, None].expand(height, width).reshape(-1)
+    columns = torch.linspace(-1, 1, width)[None].expand(height, width).reshape(-1)
+    places = torch.stack([columns, rows]) @ attention  # (B, 2, C)
+    return torch.cat([places.flatten(1), torch.tanh(0.2 * flat.amax(1))], dim=-1)
 
 
 def gaussian(raw: Tensor, noise: Tensor, log_std_low: float, log_std_high: float) -> tuple[Tensor, Tensor, Tensor]:

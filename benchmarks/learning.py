@@ -1,0 +1,88 @@
+"""Trains experiments on test seeds by the command line and collects their summaries.
+
+    python benchmarks/learning.py pick_cube_state peg_insertion_state --seeds 0 1 2
+    python benchmarks/learning.py pick_cube_state --baseline --seeds 0 1 2
+
+Runs go one after the other, each with the whole machine, into runs/learning/; a run that is there already is not
+repeated. Rows go to benchmarks/results/learning.json. Test seeds are 0, 1, 2; tuning used seed 100 and above.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from robot_hil.report.machine import Result, write_results
+from robot_hil.report.summary import SUMMARY_FILE
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "benchmarks" / "results" / "learning.json"
+TARGETS = {
+    "pick_cube": (0.95, 3500.0),
+    "pick_cube_state": (0.98, 2000.0),
+    "peg_insertion": (0.90, 15000.0),
+    "peg_insertion_state": (0.95, 4000.0),
+}
+
+
+def run(experiment: str, seed: int, baseline: bool) -> dict[str, object] | None:
+    """Train once and return the summary, or None when the run failed."""
+    out = ROOT / "runs" / "learning" / f"{experiment}{'-hil_serl' if baseline else ''}-{seed}"
+    if not (out / SUMMARY_FILE).exists():
+        command = [
+            sys.executable,
+            "-m",
+            "robot_hil.cli.main",
+            "train",
+            experiment,
+            "--seed",
+            str(seed),
+            "--out",
+            str(out),
+        ]
+        done = subprocess.run([*command, *(["--baseline"] if baseline else [])], cwd=ROOT, check=False)
+        if done.returncode:
+            print(f"{out.name}: exit code {done.returncode}")
+            return None
+    summary: dict[str, object] = json.loads((out / SUMMARY_FILE).read_text())
+    return summary
+
+
+def rows(experiment: str, seed: int, baseline: bool, summary: dict[str, object]) -> list[Result]:
+    """Turn one summary into result rows."""
+    label = f"{experiment}{' hil_serl' if baseline else ''}, seed {seed}"
+    success, steps = TARGETS[experiment]
+    wanted: list[tuple[str, str, bool, float | None]] = [
+        ("success_rate", "share", True, None if baseline else success),
+        ("env_steps_to_95", "steps", False, None if baseline else steps),
+        ("cycle_steps", "steps", False, None),
+        ("demo_cycle_steps", "steps", False, None),
+        ("env_steps", "steps", False, None),
+        ("human_steps", "steps", False, None),
+        ("wall_s", "s", False, 360.0 if experiment == "pick_cube" and not baseline else None),
+        ("updates_per_s", "1/s", True, None),
+        ("steps_lost", "steps", False, 0.0),
+        ("steps_duplicated", "steps", False, 0.0),
+    ]
+    return [
+        Result(name=f"{label}: {key}", value=summary[key], unit=unit, higher_is_better=up, target=target)  # type: ignore[arg-type]
+        for key, unit, up, target in wanted
+    ]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("experiments", nargs="*", default=["pick_cube_state"], choices=[*TARGETS, []])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--baseline", action="store_true", help="the HIL-SERL baseline instead of the default agent")
+    args = parser.parse_args()
+    for experiment in args.experiments:
+        for seed in args.seeds:
+            summary = run(experiment, seed, args.baseline)
+            if summary is not None:
+                write_results(RESULTS, rows(experiment, seed, args.baseline, summary))
+
+
+if __name__ == "__main__":
+    main()
