@@ -1,0 +1,70 @@
+"""What an agent becomes after twenty updates from a fixed seed on fixed data: a change here changes every result.
+
+The numbers hold for every processor within rounding. A change on purpose replaces them, and says so in its commit.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from contracts import agent_batch, agent_spec
+
+from robot_hil.policies.config import AnchoredConfig, HilSerlConfig
+from robot_hil.policies.registry import AgentConfig, make_agent
+
+ANCHORED = AnchoredConfig(
+    hidden=(32, 32), activation="relu", ensemble=4, action_gain=5.0, subset=2, utd=2, learning_rate=3e-4,
+    actor_rate=3e-4, tau=0.02, value_range=(0.0, 1.0), bins=0, init_std=0.1, init_temperature=0.002,
+    temperature_rate=1e-3, target_entropy_per_dim=-1.0, anchor=1.0, anchor_q_filter=True, anchor_half_life=100,
+    log_std=(-5.0, 0.5), clip_norm=10.0,
+)  # fmt: skip
+HIL_SERL = HilSerlConfig(
+    hidden=(32, 32), ensemble=2, critic_to_actor=2, learning_rate=3e-4, tau=0.005, init_temperature=0.01,
+    target_entropy_per_dim=-0.5, gripper_penalty=0.02,
+)  # fmt: skip
+EXPECTED: dict[str, dict[str, float]] = {
+    "AnchoredConfig": {
+        "critic_loss": 0.1319239, "target_mean": 0.2322168, "q_mean": 0.1730070, "entropy": -3.193059,
+        "temperature": 0.001966227, "human_better": 0.4, "anchor_loss": 0.06881803, "actor_loss": -0.09791067,
+        "actor norm": 7.933521, "critic norm": 14.03959, "action": 0.2565616,
+    },
+    "HilSerlConfig": {
+        "critic_loss": 2.092836, "target_mean": -0.1947940, "q_mean": -0.1119022, "entropy": 0.1895096,
+        "temperature": 0.009967918, "actor norm": 10.81279, "critic norm": 14.78960, "action": -0.2246923,
+    },
+}  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def numbers_after(config: AgentConfig, updates: int) -> dict[str, float]:
+    """Return the last metrics, the size of each network, and one action."""
+    agent, spec = make_agent(config), agent_spec(gripper=True)
+    state: Any = agent.init(spec, 0)
+    batch = agent_batch(agent, spec, 16 * agent.updates_per_round)
+    for _ in range(updates):
+        state, _ = agent.pretrain(state, batch)
+        state, metrics = agent.update(state, batch)
+    numbers = dict(metrics)
+    params = {k.removeprefix("params/"): v for k, v in agent.export(state).items() if k.startswith("params/")}
+    for network in ("actor", "critic"):
+        squares = [np.sum(v.astype(np.float64) ** 2) for k, v in params.items() if k.startswith(network)]
+        numbers[f"{network} norm"] = float(np.sqrt(np.sum(squares)))
+    obs = {"state": np.linspace(-1.0, 1.0, 5, dtype=np.float32)}
+    actor = agent.load_actor(agent.actor_params(state))
+    numbers["action"] = float(agent.act(actor, obs, True, np.random.default_rng(0))[0])
+    return numbers
+
+
+@pytest.mark.parametrize("config", [ANCHORED, HIL_SERL], ids=lambda config: type(config).__name__)
+def test_twenty_updates_end_where_they_always_did(config: AgentConfig) -> None:
+    found = numbers_after(config, 20)
+    assert found == pytest.approx(EXPECTED[type(config).__name__], rel=1e-4)
