@@ -56,6 +56,7 @@ class AnchoredConfig:
     """Random shift of images in training [pixels]."""
 
     def __post_init__(self) -> None:
+        _check_encoder(self.filters, self.strides)
         if self.bins == 1 or self.bins < 0:
             raise ConfigError(f"bins is {self.bins}; give 0 for a squared error, or at least 2.")
         if not 1 <= self.subset <= self.ensemble:
@@ -81,3 +82,11 @@ class HilSerlConfig:
     features: int = 64
     image_size: int = 64
     shift: int = 4
+
+    def __post_init__(self) -> None:
+        _check_encoder(self.filters, self.strides)
+
+
+def _check_encoder(filters: tuple[int, ...], strides: tuple[int, ...]) -> None:
+    if not filters or len(filters) != len(strides):
+        raise ConfigError(f"strides are {strides} and filters {filters}; give one stride for every convolution.")

@@ -79,7 +79,9 @@ class AnchoredRlpd:
         params["temperature/log"] = torch.tensor(math.log(c.init_temperature))
         targets = {k: v.clone() for k, v in select(params, "critic").items()}
         groups = {
-            "critic": [k for k in params if k.startswith(("critic/",) if c.freeze_encoder else ("critic/", ENCODER + "/"))],
+            "critic": [
+                k for k in params if k.startswith(("critic/",) if c.freeze_encoder else ("critic/", ENCODER + "/"))
+            ],
             "actor": list(select(params, "actor")),
             "temperature": ["temperature/log"],
         }

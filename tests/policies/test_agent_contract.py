@@ -1,5 +1,7 @@
 """The torch agents fulfil the contract, from state and from pixels."""
 
+from dataclasses import replace
+
 import pytest
 from contracts import AgentContract, agent_spec
 
@@ -8,7 +10,9 @@ from robot_hil.errors import SpecError
 from robot_hil.policies.torch.anchored import AnchoredConfig, AnchoredRlpd
 from robot_hil.policies.torch.hil_serl import HilSerl, HilSerlConfig
 
-SMALL_ANCHORED = AnchoredConfig(hidden=(16, 16), ensemble=3, utd=2, filters=(4, 4, 4), features=8, image_size=8, shift=2)
+SMALL_ANCHORED = AnchoredConfig(
+    hidden=(16, 16), ensemble=3, utd=2, filters=(4, 4, 4), features=8, image_size=8, shift=2
+)
 SMALL_HIL_SERL = HilSerlConfig(hidden=(16, 16), filters=(4, 4, 4), features=8, image_size=8, shift=2)
 
 
@@ -21,6 +25,13 @@ class TestAnchoredState(AgentContract):
 
 class TestAnchoredPixels(TestAnchoredState):
     spec = agent_spec(pixels=True, gripper=True)
+
+
+class TestAnchoredTrainedEncoder(AgentContract):
+    spec = agent_spec(pixels=True)
+
+    def make_agent(self) -> AnchoredRlpd:
+        return AnchoredRlpd(replace(SMALL_ANCHORED, freeze_encoder=False))
 
 
 class TestAnchoredCategorical(AgentContract):

@@ -32,15 +32,15 @@ def changed(before: dict[str, Array], after: dict[str, Array]) -> set[str]:
     return {"/".join(k.split("/")[:2]) for k in before if not np.array_equal(before[k], after[k])}
 
 
-@pytest.mark.parametrize("pixels", [False, True])
+@pytest.mark.parametrize(("pixels", "frozen"), [(False, True), (True, True), (True, False)])
 @pytest.mark.parametrize("bins", [0, 11])
-def test_a_critic_update_leaves_actor_and_temperature_bit_identical(pixels: bool, bins: int) -> None:
-    agent, state = started(replace(SMALL, bins=bins), pixels)
+def test_a_critic_update_leaves_actor_and_temperature_bit_identical(pixels: bool, frozen: bool, bins: int) -> None:
+    agent, state = started(replace(SMALL, bins=bins, freeze_encoder=frozen), pixels)
     agent.update(state, batch_for(agent, pixels=pixels))  # moments are not zero any more
     before = agent.export(state)
     agent._update_critic(state, batch_for(agent, pixels=pixels))
     moved = changed(before, agent.export(state))
-    encoder = {"params/encoder"} if pixels else set()
+    encoder = {"params/encoder"} if pixels and not frozen else set()
     assert moved == {"params/critic", "targets/critic", "adam/critic", "counters/critic_updates", "generator"} | encoder
 
 

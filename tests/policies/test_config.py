@@ -18,6 +18,12 @@ def test_impossible_numbers_are_refused(wrong: dict[str, Any]) -> None:
         AnchoredConfig(**wrong)
 
 
+@pytest.mark.parametrize("kind", [AnchoredConfig, HilSerlConfig])
+def test_every_convolution_needs_its_stride(kind: type[AnchoredConfig] | type[HilSerlConfig]) -> None:
+    with pytest.raises(ConfigError, match=r"strides are \(2,\).*filters \(8, 8\)"):
+        kind(filters=(8, 8), strides=(2,))
+
+
 def test_agent_is_made_from_its_numbers() -> None:
     assert isinstance(make_agent(AnchoredConfig()), anchored.AnchoredRlpd)
     assert isinstance(make_agent(HilSerlConfig()), hil_serl.HilSerl)

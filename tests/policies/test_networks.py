@@ -6,7 +6,7 @@ import torch
 from torch.distributions import Normal, TanhTransform, TransformedDistribution
 
 from robot_hil.policies.torch.common import GroupAdam, polyak, random_shift, to_float
-from robot_hil.policies.torch.networks import MlpSpec, gaussian, init_mlp, mlp
+from robot_hil.policies.torch.networks import ConvSpec, MlpSpec, conv, gaussian, init_conv, init_mlp, mlp, soft_argmax
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -30,6 +30,32 @@ def test_each_member_of_an_ensemble_is_a_network_of_its_own(affine: bool) -> Non
     assert torch.equal(changed[0], together[0])
     assert torch.equal(changed[2], together[2])
     assert not torch.allclose(changed[1], together[1])
+
+
+def test_soft_argmax_is_the_place_where_a_channel_is_active() -> None:
+    maps = torch.zeros((2, 3, 5, 9))
+    maps[0, 0, 0, 8] = 50.0  # top right
+    maps[1, 2, 4, 2] = 50.0  # bottom, a quarter from the left
+    out = soft_argmax(maps)
+    assert out.shape == (2, 9)
+    columns, rows, peaks = out.chunk(3, dim=-1)
+    assert columns[0].tolist() == pytest.approx([1.0, 0.0, 0.0], abs=1e-5)
+    assert rows[0].tolist() == pytest.approx([-1.0, 0.0, 0.0], abs=1e-5)
+    assert columns[1].tolist() == pytest.approx([0.0, 0.0, -0.5], abs=1e-5)
+    assert rows[1].tolist() == pytest.approx([0.0, 0.0, 1.0], abs=1e-5)
+    assert peaks[0].tolist() == pytest.approx([1.0, 0.0, 0.0], abs=1e-3)
+
+
+@pytest.mark.parametrize("channels_last", [False, True])
+def test_encoder_does_not_depend_on_the_order_in_memory(channels_last: bool) -> None:
+    spec = ConvSpec(channels=6, size=16, filters=(4, 8), strides=(2, 1), features=5)
+    params = init_conv("encoder", spec, generator())
+    images = torch.rand((3, 6, 16, 16), generator=generator(1)) - 0.5
+    order = torch.channels_last if channels_last else torch.contiguous_format
+    encoded = conv(params, "encoder", spec, images.to(memory_format=order))
+    assert encoded.shape == (3, 5)
+    assert (encoded.abs() <= 1).all()
+    assert torch.allclose(encoded, conv(params, "encoder", spec, images), atol=1e-5)
 
 
 def test_density_of_the_squashed_gaussian() -> None:
