@@ -87,6 +87,7 @@ def record(argv: Arguments) -> int:
     made = parsed.options
     run = RunFolder(made.out or next_free(Path("runs"), f"{argv[0]}-demos"))
     run.join(parsed.experiment, parsed.argv, made.seed, changeable=("demos",))
+    run.lock("record")
     from robot_hil.cli.record import record as work
 
     count = work(parsed.experiment, run, made.seed)

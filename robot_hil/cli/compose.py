@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from robot_hil.teleop.simulated.gates import Gate
     from robot_hil.teleop.simulated.person import SimulatedPerson
 
-Env = "gymnasium.Env[Any, Any]"
+ANY_RETURN = (-1e6, 1e6)
+"""Range of returns of an environment that nobody knows anything about."""
 
 
 def limit_threads(count: int) -> None:
@@ -83,7 +84,12 @@ def make_arbiter(experiment: "Experiment", action_dim: int) -> Arbiter:
 
 
 def with_env(experiment: "Experiment", env_id: str) -> "Experiment":
-    """Return `experiment` for any Gymnasium environment: no simulated person, no demonstrations."""
+    """Return `experiment` for any Gymnasium environment: no simulated person, no demonstrations, any return."""
+    from robot_hil.policies.config import AnchoredConfig
+
+    if isinstance(experiment.agent, AnchoredConfig):
+        agent = replace(experiment.agent, value_range=ANY_RETURN, bins=0)
+        experiment = replace(experiment, agent=agent)
     return replace(
         experiment,
         name=f"{experiment.name}@{env_id}",

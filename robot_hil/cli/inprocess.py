@@ -57,7 +57,7 @@ class InProcess:
             episode = self._demonstrate(episode)
             if not self.training.warm and not self.stop:
                 self.robot.tell("imitating the demonstrations", "train")
-                self.training.warm_start()
+                self.training.warm_start(stop=lambda: bool(self.stop))
             return self._episodes(episode)
         finally:
             self._close()

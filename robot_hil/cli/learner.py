@@ -59,9 +59,10 @@ class LearnerProcess:
             if not self._finished():
                 if not training.warm:
                     self._warm_start()
-                self._tell_limit()
-                self._publish()
-                self._train()
+                if not self._finished():
+                    self._tell_limit()
+                    self._publish()
+                    self._train()
             self._take_steps()
         finally:
             self._close()
@@ -77,8 +78,9 @@ class LearnerProcess:
                 self.ingest.set_progress(updates=done)
                 self.training.row()
 
-        self.training.warm_start(progress)
-        self.training.save()
+        self.training.warm_start(progress, lambda: bool(self.stop))
+        if self.training.warm:
+            self.training.save()
 
     def _train(self) -> None:
         training, learner = self.training, self.training.learner

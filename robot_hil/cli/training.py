@@ -90,11 +90,14 @@ class Training:
         _log.info("continuing from %s, %d online steps in the log", saved.path, steps)
         return saved.state
 
-    def warm_start(self, progress: Callable[[str, int, int], None] = lambda name, done, of: None) -> None:
-        """Learn from the demonstrations alone; saves afterwards."""
-        metrics = self.learner.warm_start(progress)
-        self._note(metrics)
-        self.warm = True
+    def warm_start(
+        self,
+        progress: Callable[[str, int, int], None] = lambda name, done, of: None,
+        stop: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """Learn from the demonstrations alone; abandoned by `stop`, a resumed run begins it again."""
+        self._note(self.learner.warm_start(progress, stop))
+        self.warm = not stop()
 
     def round(self) -> None:
         """Do one training round."""

@@ -66,10 +66,14 @@ class Learner:
         if self.replay.add(step) and step.segment is not Segment.DEMO:
             self.online_steps += 1
 
-    def warm_start(self, progress: Callable[[str, int, int], None] = lambda name, done, of: None) -> dict[str, float]:
+    def warm_start(
+        self,
+        progress: Callable[[str, int, int], None] = lambda name, done, of: None,
+        stop: Callable[[], bool] = lambda: False,
+    ) -> dict[str, float]:
         """Clone the demonstrations, then train on them alone; `progress(name, done, of)` is told after each update.
 
-        Does nothing without demonstrations.
+        Does nothing without demonstrations. Where `stop` says so it is abandoned: then begin again with a new learner.
         """
         if not self.replay.sizes["demo"]:
             return {}
@@ -79,12 +83,16 @@ class Learner:
             batch = self._sample(config.batch_size, only_demos)
             self.state, metrics = self.agent.pretrain(self.state, batch)
             progress("imitating demonstrations", i + 1, config.clone_updates)
+            if stop():
+                return metrics
         for i in range(config.critic_warmup):
             batch = self._sample(config.batch_size * self.agent.updates_per_round, only_demos)
             self.state, more = self.agent.update(self.state, batch)
             self.rounds += 1
             metrics |= more
             progress("learning values", i + 1, config.critic_warmup)
+            if stop():
+                return metrics
         return metrics
 
     def train_round(self) -> dict[str, float]:

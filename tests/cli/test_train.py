@@ -66,6 +66,16 @@ def test_ctrl_c_saves_and_resume_goes_on(shell: Shell) -> None:
     assert result["steps_logged"] == executed(run)
 
 
+def test_ctrl_c_ends_a_long_warm_start(shell: Shell) -> None:
+    run = shell.folder / "run"
+    process = shell.start("train", "pick_cube_state", "--out", run, *TINY, "--learner.clone-updates", 10**7)
+    until(lambda: any("clone_loss" in row["losses"] or row["replay"]["demo"] for row in rows(run / "learner.jsonl")))
+    output = interrupt(process)
+    assert process.returncode == 130, output
+    assert not (run / "checkpoints").exists()
+    assert logged(run) == executed(run)
+
+
 def test_a_killed_learner_loses_nothing(shell: Shell) -> None:
     run = shell.folder / "run"
     process = shell.start("train", "pick_cube_state", "--out", run, *TINY, "--goal.max-env-steps", 5000)

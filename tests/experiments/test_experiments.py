@@ -54,6 +54,14 @@ def test_the_baseline_makes_as_many_critic_updates_per_step(name: str) -> None:
     )  # fmt: skip
 
 
+def test_another_environment_may_have_any_return_and_needs_nobody() -> None:
+    experiment = compose.with_env(registry.get("pick_cube_state"), "Pendulum-v1")
+    assert experiment.agent.value_range[0] < -2000  # the worst episode of a pendulum
+    compose.require_person(experiment)
+    baseline = compose.with_env(compose.with_baseline(registry.get("pick_cube_state")), "Pendulum-v1")
+    assert isinstance(baseline.agent, HilSerlConfig)
+
+
 def test_an_unknown_name_is_answered_with_the_choices() -> None:
     with pytest.raises(UnknownNameError, match="peg_insertion_state, pick_cube, pick_cube_state"):
         registry.get("nope")

@@ -78,6 +78,15 @@ def test_warm_start_imitates_then_learns_values_and_says_so(learner, small_step,
     assert {"clone_loss", "critic_loss"} <= set(metrics)
 
 
+def test_warm_start_can_be_abandoned(learner, small_step, small_spec) -> None:
+    one = learner()
+    feed(one, small_step, small_spec, 0, demo=True)
+    told: list[int] = []
+    one.warm_start(lambda name, done, of: told.append(done), lambda: len(told) == 2)
+    assert told == [1, 2]
+    assert one.state.counters["pretrain_updates"] == 2
+
+
 def test_warm_start_without_demonstrations_does_nothing(learner, small_step, small_spec) -> None:
     one = learner()
     feed(one, small_step, small_spec, 0, demo=False)
