@@ -74,7 +74,7 @@ def make_person(
     if config.profile not in PROFILES:
         raise UnknownNameError("profile", config.profile, PROFILES)
     expert = experts[config.expert]()
-    gate = AlwaysGate() if demonstrates else _gate(config.gate, expert)
+    gate = AlwaysGate() if demonstrates else _gate(config, expert)
     return SimulatedPerson(expert, gate, PROFILES[config.profile], lambda: privileged_of(env), clock)
 
 
@@ -88,7 +88,8 @@ def with_env(experiment: "Experiment", env_id: str) -> "Experiment":
     from robot_hil.policies.config import AnchoredConfig
 
     if isinstance(experiment.agent, AnchoredConfig):
-        agent = replace(experiment.agent, value_range=ANY_RETURN, bins=0)
+        # without demonstrations there is no warm start that could teach the encoder
+        agent = replace(experiment.agent, value_range=ANY_RETURN, bins=0, freeze_encoder=False)
         experiment = replace(experiment, agent=agent)
     return replace(
         experiment,
@@ -112,11 +113,11 @@ def observation_kind(env: "gymnasium.Env[Any, Any]") -> Literal["pixels", "state
     return "pixels" if spec_of(env).images else "state"
 
 
-def _gate(name: str, expert: Any) -> "Gate":
+def _gate(config: "PersonConfig", expert: Any) -> "Gate":
     from robot_hil.teleop.simulated import gates
 
     makers: dict[str, Callable[[], Gate]] = {
-        "progress": gates.ProgressGate,
+        "progress": lambda: gates.ProgressGate(patience=config.patience_steps),
         "predicted_failure": lambda: gates.PredictedFailureGate(expert),
         "value": lambda: gates.ValueGate(expert),
         "random": lambda: gates.RandomGate(0.02),

@@ -130,7 +130,8 @@ class RunFolder:
             raise ConfigError(
                 f"{self.path} belongs to another run:\n  "
                 + "\n  ".join(lines)
-                + f"\nGo on with that run by `robot-hil train --resume {self.path}`, or choose another --out."
+                + f"\nGo on with that run by `robot-hil train --resume {self.path}`, or choose another --out. Numbers "
+                + "that you did not give have changed in the program since; give the folder's numbers as options."
             )
 
     def lock(self, who: str) -> None:

@@ -57,6 +57,7 @@ def test_the_baseline_makes_as_many_critic_updates_per_step(name: str) -> None:
 def test_another_environment_may_have_any_return_and_needs_nobody() -> None:
     experiment = compose.with_env(registry.get("pick_cube_state"), "Pendulum-v1")
     assert experiment.agent.value_range[0] < -2000  # the worst episode of a pendulum
+    assert not experiment.agent.freeze_encoder
     compose.require_person(experiment)
     baseline = compose.with_env(compose.with_baseline(registry.get("pick_cube_state")), "Pendulum-v1")
     assert isinstance(baseline.agent, HilSerlConfig)
