@@ -23,6 +23,8 @@ class PersonConfig:
     """How well the person drives."""
     gate: Literal["progress", "predicted_failure", "value", "random", "never"] = "progress"
     """When the person takes over."""
+    patience_steps: int = 20
+    """Steps without progress that the person watches before taking over (gate `progress`): two seconds at 10 Hz."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

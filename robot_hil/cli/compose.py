@@ -12,7 +12,7 @@ from robot_hil.protocols import Agent
 if TYPE_CHECKING:
     import gymnasium
 
-    from robot_hil.experiments.base import Experiment
+    from robot_hil.experiments.base import Experiment, PersonConfig
     from robot_hil.teleop.simulated.gates import Gate
     from robot_hil.teleop.simulated.person import SimulatedPerson
 
@@ -123,9 +123,9 @@ def _gate(config: "PersonConfig", expert: Any) -> "Gate":
         "random": lambda: gates.RandomGate(0.02),
         "never": gates.NeverGate,
     }
-    if name not in makers:
-        raise UnknownNameError("gate", name, makers)
-    return makers[name]()
+    if config.gate not in makers:
+        raise UnknownNameError("gate", config.gate, makers)
+    return makers[config.gate]()
 
 
 def require_person(experiment: "Experiment") -> None:
