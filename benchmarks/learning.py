@@ -72,6 +72,7 @@ def rows(experiment: str, seed: int, baseline: bool, summary: dict[str, object])
 
 
 def main() -> None:
+    """Train what is missing, then compare and write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("experiments", nargs="*", default=["pick_cube_state"], choices=[*TARGETS, []])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
