@@ -74,11 +74,13 @@ def rows(experiment: str, seed: int, baseline: bool, summary: dict[str, object])
 def main() -> None:
     """Train what is missing, then compare and write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("experiments", nargs="*", default=["pick_cube_state"], choices=[*TARGETS, []])
+    parser.add_argument("experiments", nargs="*", help=f"of {', '.join(TARGETS)}; default pick_cube_state")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--baseline", action="store_true", help="the HIL-SERL baseline instead of the default agent")
     args = parser.parse_args()
-    for experiment in args.experiments:
+    if unknown := sorted(set(args.experiments) - set(TARGETS)):
+        parser.error(f"no such experiment: {', '.join(unknown)}. Choose from {', '.join(TARGETS)}.")
+    for experiment in args.experiments or ["pick_cube_state"]:
         for seed in args.seeds:
             summary = run(experiment, seed, args.baseline)
             if summary is not None:
