@@ -73,7 +73,7 @@ CAREFUL = Profile()
 """The default: slow and steady, never fails."""
 COMPETENT = Profile(speed=0.7, dwell_steps=1, noise=0.12, blunder_rate=0.01, reaction_steps=2)
 """Quick, a little rough."""
-STEADY = Profile(speed=0.5, dwell_steps=2, noise=0.1, reaction_steps=2)
+STEADY = Profile(speed=0.5, dwell_steps=2, noise=0.1, reaction_steps=2, release_margin=3.0)
 """Between the two: a practised operator who takes no risks."""
 SIXTY_PERCENT = Profile(skill=0.62, noise=0.09, blunder_rate=0.01, reaction_steps=4)
 """Succeeds in about six of ten demonstrations."""
