@@ -10,8 +10,8 @@ EXPERIMENT = Experiment(
     env_id="robot_hil/PickCube-v0",
     observation="pixels",
     person=PersonConfig(expert="pick_cube"),
-    agent=AnchoredConfig(utd=1, actor_rate=1e-4, anchor_half_life=600, freeze_encoder=False),
-    method=Anchored(n_step=3),
-    learner=LearnerConfig(batch_size=128, capacity=40_000, clone_updates=800, publish_every=4),
+    agent=AnchoredConfig(actor_rate=1e-4, tau=0.01, anchor_half_life=400),
+    method=Anchored(n_step=5),
+    learner=LearnerConfig(capacity=40_000, clone_updates=600),
     goal=Goal(max_env_steps=4000),
 )

@@ -145,6 +145,20 @@ class Agent(Protocol):
         """Turn one raw observation into what `stored` describes; done once per step, when it enters the replay."""
         ...
 
+    @property
+    def encoding(self) -> str:
+        """Name of the `stored` array that holds `encode`'s output; empty when nothing is cached."""
+        ...
+
+    def encode(self, state: Any, frames: Mapping[str, Array]) -> Array:
+        """Return the encoding (n, features) of n prepared observations: done once per frame, after the warm start."""
+        ...
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """Names of the `stored` arrays that `update` reads."""
+        ...
+
     def init(self, spec: EnvSpec, seed: int) -> Any:
         """Bind and make a fresh learner state; equal arguments give equal states."""
         ...

@@ -19,6 +19,7 @@ from robot_hil.policies import losses
 from robot_hil.policies.config import AnchoredConfig
 from robot_hil.policies.torch.common import (
     ENCODER,
+    STACKED,
     GroupAdam,
     Inputs,
     TorchState,
@@ -99,11 +100,35 @@ class AnchoredRlpd:
 
     def stored(self, spec: EnvSpec) -> dict[str, ArraySpec]:
         """See `Agent.stored`."""
-        return self._inputs.stored(spec)
+        arrays = self._inputs.stored(spec)
+        if self.encoding:
+            arrays[self.encoding] = ArraySpec(shape=(self.config.features,))
+        return arrays
 
     def prepare(self, obs: Observation) -> dict[str, Array]:
-        """See `Agent.prepare`."""
-        return self._inputs.prepare(obs)
+        """See `Agent.prepare`; the encoding is zero until `encode` is asked."""
+        prepared = self._inputs.prepare(obs)
+        if self.encoding:
+            prepared[self.encoding] = np.zeros(self.config.features, np.float32)
+        return prepared
+
+    @property
+    def encoding(self) -> str:
+        """See `Agent.encoding`: a frozen encoder's output is cached."""
+        return "encoding" if self._inputs.images and self.config.freeze_encoder else ""
+
+    def encode(self, state: TorchState, frames: Mapping[str, Array]) -> Array:
+        """See `Agent.encode`."""
+        with torch.inference_mode():
+            images = self._inputs.image_batch({f"obs/{STACKED}": frames[STACKED]}, "obs", None)
+            return conv(state.params, ENCODER, self._conv, images).numpy()
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """See `Agent.reads`."""
+        if not self._inputs.images:
+            return self._inputs.vectors
+        return (*self._inputs.vectors, self.encoding or STACKED)
 
     # --- acting ------------------------------------------------------------------------------------------------
 
@@ -161,6 +186,13 @@ class AnchoredRlpd:
 
     # --- parts -------------------------------------------------------------------------------------------------
 
+    def _learning_features(self, state: TorchState, batch: Mapping[str, Array], prefix: str) -> Tensor:
+        """Features for an update: from the cache, or from randomly shifted images."""
+        if not self.encoding:
+            return self._features(state.params, batch, prefix, state.generator)
+        cached = _tensor(batch, f"{prefix}/{self.encoding}")
+        return torch.cat([cached, self._inputs.vector_batch(batch, prefix)], -1) if self._inputs.vectors else cached
+
     def _features(self, params: Params, batch: Mapping[str, Array], prefix: str, shift: Any) -> Tensor:
         vectors = self._inputs.vector_batch(batch, prefix) if self._inputs.vectors else None
         if not self._inputs.images:
@@ -196,7 +228,7 @@ class AnchoredRlpd:
     def _target(self, state: TorchState, batch: Mapping[str, Array]) -> Tensor:
         c = self.config
         with torch.no_grad():
-            features = self._features(state.params, batch, "next_obs", state.generator)
+            features = self._learning_features(state, batch, "next_obs")
             raw = mlp(state.params, "actor", self._actor, features)
             action, _, _ = gaussian(raw, self._noise(state, len(raw)), *c.log_std)
             drawn = torch.randperm(c.ensemble, generator=state.generator)[: c.subset]
@@ -208,9 +240,7 @@ class AnchoredRlpd:
     def _update_critic(self, state: TorchState, batch: Mapping[str, Array]) -> tuple[Tensor, dict[str, float]]:
         c = self.config
         target = self._target(state, batch)
-        frozen_images = bool(self._inputs.images) and c.freeze_encoder
-        with torch.set_grad_enabled(not frozen_images):
-            features = self._features(state.params, batch, "obs", state.generator)
+        features = self._learning_features(state, batch, "obs")
         logits = self._value_logits(state.params, features, _tensor(batch, "action"))
         weight = _tensor(batch, "critic_weight")
         if not c.bins:

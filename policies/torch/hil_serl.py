@@ -20,6 +20,7 @@ from robot_hil.policies import losses
 from robot_hil.policies.config import HilSerlConfig
 from robot_hil.policies.torch.common import (
     ENCODER,
+    STACKED,
     GroupAdam,
     Inputs,
     TorchState,
@@ -74,6 +75,20 @@ class HilSerl:
     def prepare(self, obs: Observation) -> dict[str, Array]:
         """See `Agent.prepare`."""
         return self._inputs.prepare(obs)
+
+    @property
+    def encoding(self) -> str:
+        """See `Agent.encoding`: the encoder is trained throughout, nothing is cached."""
+        return ""
+
+    def encode(self, state: TorchState, frames: Mapping[str, Array]) -> Array:
+        """See `Agent.encode`; never asked."""
+        raise SpecError("the HIL-SERL baseline caches no encoding.")
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """See `Agent.reads`."""
+        return (*self._inputs.vectors, *((STACKED,) if self._inputs.images else ()))
 
     def init(self, spec: EnvSpec, seed: int) -> TorchState:
         """See `Agent.init`."""

@@ -1,7 +1,6 @@
 """The command `robot-hil`: which command, and what the user sees when something is wrong."""
 
 import logging
-import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -55,9 +54,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     if has_help(command) and rest[:1] in (["-h"], ["--help"]):
         print(command_help(command))
         return 0
-    # Threads that spin while they wait take the core from the process they wait for; set before torch is loaded.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    os.environ.setdefault("GOMP_SPINCOUNT", "0")
     logging.basicConfig(
         level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s", datefmt="%H:%M:%S"
     )

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from robot_hil.data.specs import Array, EnvSpec
+from robot_hil.data.specs import Array, EnvSpec, Observation
 from robot_hil.data.step import Segment, Step
 from robot_hil.errors import ConfigError, StorageError
 from robot_hil.protocols import Agent
@@ -57,7 +57,8 @@ class Learner:
         """Training rounds done, warm-up included: the version of the weights."""
         self.online_steps = 0
         """Steps received that were no demonstration."""
-        self.replay = ReplayBuffer(agent.stored(spec), spec.action.shape[0], config.capacity, agent.prepare)
+        self.replay = ReplayBuffer(agent.stored(spec), spec.action.shape[0], config.capacity, self._prepare)
+        self._encodes = False
         self._rng = np.random.default_rng(seed)
         self._prefetcher: Prefetcher | None = None
 
@@ -73,10 +74,17 @@ class Learner:
     ) -> dict[str, float]:
         """Clone the demonstrations, then train on them alone; `progress(name, done, of)` is told after each update.
 
-        Does nothing without demonstrations. Where `stop` says so it is abandoned: then begin again with a new learner.
+        Learns nothing without demonstrations. Where `stop` says so it is abandoned: begin again with a new learner.
         """
-        if not self.replay.sizes["demo"]:
-            return {}
+        metrics: dict[str, float] = {}
+        if self.replay.sizes["demo"]:
+            metrics = self._imitate(progress, stop)
+        self._encode_all()
+        if self.replay.sizes["demo"] and not stop():
+            metrics |= self._warm_critics(progress, stop)
+        return metrics
+
+    def _imitate(self, progress: Callable[[str, int, int], None], stop: Callable[[], bool]) -> dict[str, float]:
         config, only_demos = self.config, {"demo": 1.0}
         metrics: dict[str, float] = {}
         for i in range(config.clone_updates):
@@ -84,7 +92,12 @@ class Learner:
             self.state, metrics = self.agent.pretrain(self.state, batch)
             progress("imitating demonstrations", i + 1, config.clone_updates)
             if stop():
-                return metrics
+                break
+        return metrics
+
+    def _warm_critics(self, progress: Callable[[str, int, int], None], stop: Callable[[], bool]) -> dict[str, float]:
+        config, only_demos = self.config, {"demo": 1.0}
+        metrics: dict[str, float] = {}
         for i in range(config.critic_warmup):
             batch = self._sample(config.batch_size * self.agent.updates_per_round, only_demos)
             self.state, more = self.agent.update(self.state, batch)
@@ -92,7 +105,7 @@ class Learner:
             metrics |= more
             progress("learning values", i + 1, config.critic_warmup)
             if stop():
-                return metrics
+                break
         return metrics
 
     def train_round(self) -> dict[str, float]:
@@ -120,12 +133,27 @@ class Learner:
         self.state = self.agent.load(self.state, arrays)
         self.rounds = int(numbers["rounds"])
         self._rng.bit_generator.state = numbers["rng"]
+        self._encode_all()
 
     def close(self) -> None:
         """Stop the prefetch thread; legal twice."""
         if self._prefetcher is not None:
             self._prefetcher.stop()
             self._prefetcher = None
+
+    def _prepare(self, obs: Observation) -> Observation:
+        """Prepare one observation; once the encoder is fixed, encode it, so that no update runs a convolution."""
+        prepared = dict(self.agent.prepare(obs))
+        if self._encodes:
+            batch = {name: value[None] for name, value in prepared.items()}
+            prepared[self.agent.encoding] = self.agent.encode(self.state, batch)[0]
+        return prepared
+
+    def _encode_all(self) -> None:
+        """Encode every stored frame with the encoder as it now is; from here on new ones are encoded as they come."""
+        if self.agent.encoding:
+            self.replay.rewrite(self.agent.encoding, lambda frames: self.agent.encode(self.state, frames))
+            self._encodes = True
 
     def _sample(self, rows: int, fractions: Mapping[str, float]) -> Batch:
         method, gamma = self.method, self.config.gamma
@@ -140,6 +168,6 @@ class Learner:
 
         threaded = self.config.prefetch > 0
         depth = max(1, self.config.prefetch)
-        prefetcher = Prefetcher(make, lambda: self.replay.empty_batch(rows * parts), depth, threaded)
+        prefetcher = Prefetcher(make, lambda: self.replay.empty_batch(rows * parts, self.agent.reads), depth, threaded)
         prefetcher.start()
         return prefetcher

@@ -3,7 +3,7 @@
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -226,11 +226,19 @@ class ReplayBuffer:
             for pool in self._pools.values():
                 pool.forget_weights()
 
-    def empty_batch(self, batch_size: int) -> Batch:
-        """Return the observation arrays of a batch, for `sample(out=...)` to fill again and again."""
+    def rewrite(self, name: str, make: Callable[[Mapping[str, Array]], Array]) -> None:
+        """Replace array `name` of all stored observations by `make(arrays of one)`, (1, *shape) each."""
+        with self._gather_lock, self._lock:
+            self._frames.rewrite(name, self._free, make)
+
+    def empty_batch(self, batch_size: int, names: Collection[str] | None = None) -> Batch:
+        """Return the observation arrays of a batch, for `sample(out=...)` to fill again and again.
+
+        With `names` a batch holds only these arrays, and the others are not read.
+        """
         arrays: Batch = {}
         for prefix in ("obs", "next_obs"):
-            arrays |= {f"{prefix}/{name}": a for name, a in self._frames.empty_batch(batch_size).items()}
+            arrays |= {f"{prefix}/{name}": a for name, a in self._frames.empty_batch(batch_size, names).items()}
         return arrays
 
     def sample(
@@ -262,7 +270,8 @@ class ReplayBuffer:
                     batch |= aux_view(self.columns(rows))
             batch |= {"pool": pool, "row": rows}
             for prefix, slots in (("obs", rows), ("next_obs", next_slots)):
-                self._frames.gather(slots, {name: target[f"{prefix}/{name}"] for name in self._frames.names})
+                wanted = (name for name in self._frames.names if f"{prefix}/{name}" in target)
+                self._frames.gather(slots, {name: target[f"{prefix}/{name}"] for name in wanted})
         return {key: target[key] for key in target if key.startswith(("obs/", "next_obs/"))} | batch
 
     def sample_view(

@@ -1,6 +1,6 @@
 """Observations stored once, one array per name, in slots that transitions refer to by number."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 
 import numpy as np
 
@@ -38,11 +38,25 @@ class FrameStore:
             array[slot] = obs[name]
 
     def gather(self, slots: Array, out: Mapping[str, Array]) -> None:
-        """Copy the observations in `slots` into `out[name]`, (len(slots), *shape) each."""
-        for name, array in self._arrays.items():
+        """Copy the observations in `slots` into each `out[name]`, (len(slots), *shape); other arrays stay unread."""
+        for name, target in out.items():
             # mode="clip" makes take() write straight into `out`; the default buffers, at less than half the speed.
-            np.take(array, slots, axis=0, out=out[name], mode="clip")
+            np.take(self._arrays[name], slots, axis=0, out=target, mode="clip")
 
-    def empty_batch(self, batch_size: int) -> dict[str, Array]:
-        """Return arrays that `gather` can fill."""
-        return {name: np.empty((batch_size, *spec.shape), spec.dtype) for name, spec in self._specs.items()}
+    def rewrite(self, name: str, count: int, make: Callable[[Mapping[str, Array]], Array]) -> None:
+        """Replace array `name` of the first `count` slots by what `make` derives from all arrays of a slot.
+
+        One by one, (1, *shape) each: a convolution rounds differently in batches, and what was computed when a frame
+        came in must come out the same, bit by bit, when a resumed run computes it again.
+        """
+        for slot in range(count):
+            part = slice(slot, slot + 1)
+            self._arrays[name][part] = make({key: array[part] for key, array in self._arrays.items()})
+
+    def empty_batch(self, batch_size: int, names: Collection[str] | None = None) -> dict[str, Array]:
+        """Return arrays that `gather` can fill, for all or the given `names`."""
+        return {
+            name: np.empty((batch_size, *spec.shape), spec.dtype)
+            for name, spec in self._specs.items()
+            if names is None or name in names
+        }
