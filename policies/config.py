@@ -48,8 +48,6 @@ class AnchoredConfig:
     clip_norm: float = 10.0
     filters: tuple[int, ...] = (16, 32, 32)
     strides: tuple[int, ...] = (2, 2, 1)
-    features: int = 64
-    """Size of the image encoding."""
     image_size: int = 64
     """Side to which images are scaled down [pixels]."""
     freeze_encoder: bool = True
@@ -81,7 +79,6 @@ class HilSerlConfig:
     """Taken from the gripper critic's reward when a step turns the gripper round."""
     filters: tuple[int, ...] = (16, 32, 32)
     strides: tuple[int, ...] = (2, 2, 1)
-    features: int = 64
     image_size: int = 64
     shift: int = 4
 

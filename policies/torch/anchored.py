@@ -52,8 +52,8 @@ class AnchoredRlpd:
         c = self.config
         self._inputs = Inputs.of(spec, c.image_size, c.shift)
         self._actions = spec.action.shape[0]
-        features = self._inputs.vector_size + (c.features if self._inputs.images else 0)
-        self._conv = self._inputs.conv_spec(c.filters, c.strides, c.features)
+        self._conv = self._inputs.conv_spec(c.filters, c.strides)
+        features = self._inputs.vector_size + (self._conv.features if self._inputs.images else 0)
         self._actor = MlpSpec(inputs=features, outputs=2 * self._actions, hidden=c.hidden, activation=c.activation)
         self._critic = MlpSpec(
             inputs=features + self._actions * (2 if c.action_gain else 1),
@@ -102,14 +102,14 @@ class AnchoredRlpd:
         """See `Agent.stored`."""
         arrays = self._inputs.stored(spec)
         if self.encoding:
-            arrays[self.encoding] = ArraySpec(shape=(self.config.features,))
+            arrays[self.encoding] = ArraySpec(shape=(self._conv.features,))
         return arrays
 
     def prepare(self, obs: Observation) -> dict[str, Array]:
         """See `Agent.prepare`; the encoding is zero until `encode` is asked."""
         prepared = self._inputs.prepare(obs)
         if self.encoding:
-            prepared[self.encoding] = np.zeros(self.config.features, np.float32)
+            prepared[self.encoding] = np.zeros(self._conv.features, np.float32)
         return prepared
 
     @property

@@ -128,10 +128,9 @@ class Inputs:
             return image
         return cv2.resize(image, (self.image_size, self.image_size), interpolation=cv2.INTER_AREA)
 
-    def conv_spec(self, filters: tuple[int, ...], strides: tuple[int, ...], features: int) -> ConvSpec:
+    def conv_spec(self, filters: tuple[int, ...], strides: tuple[int, ...]) -> ConvSpec:
         """Encoder that fits these images."""
-        channels = 3 * len(self.images)
-        return ConvSpec(channels=channels, size=self.image_size, filters=filters, strides=strides, features=features)
+        return ConvSpec(channels=3 * len(self.images), size=self.image_size, filters=filters, strides=strides)
 
     def vector_batch(self, batch: Mapping[str, Array], prefix: str) -> Tensor:
         """Concatenate vector observations -> (B, vector_size)."""

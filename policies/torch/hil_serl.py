@@ -58,8 +58,8 @@ class HilSerl:
         self._grip = grip[0] if grip else None
         self._arm = [i for i in range(self._actions) if i != self._grip]
         self._command = _gripper_command(spec)
-        features = self._inputs.vector_size + (c.features if self._inputs.images else 0)
-        self._conv = self._inputs.conv_spec(c.filters, c.strides, c.features)
+        self._conv = self._inputs.conv_spec(c.filters, c.strides)
+        features = self._inputs.vector_size + (self._conv.features if self._inputs.images else 0)
 
         def net(inputs: int, outputs: int) -> MlpSpec:
             return MlpSpec(inputs=inputs, outputs=outputs, hidden=c.hidden, activation="tanh", affine_norm=True)

@@ -72,7 +72,7 @@ def mlp(params: Params, name: str, spec: MlpSpec, x: Tensor) -> Tensor:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConvSpec:
-    """Small convolutional encoder: 3x3 convolutions, spatial soft-argmax, then linear + layer norm + tanh.
+    """Small convolutional encoder: 3x3 convolutions, then spatial soft-argmax.
 
     The soft-argmax (Levine et al. 2016, arXiv 1504.00702) turns every channel into the place where it is active. Where
     things are is what a manipulator must know, and a place is learnt from few demonstrations.
@@ -84,7 +84,11 @@ class ConvSpec:
     """Side of the square input in pixels."""
     filters: Sequence[int] = (16, 32, 32)
     strides: Sequence[int] = (2, 2, 1)
-    features: int = 64
+
+    @property
+    def features(self) -> int:
+        """Size of the encoding: column, row and peak of every channel."""
+        return 3 * self.filters[-1]
 
     @property
     def map_size(self) -> int:
@@ -96,7 +100,7 @@ class ConvSpec:
 
 
 def init_conv(name: str, spec: ConvSpec, generator: torch.Generator) -> Params:
-    """Make `name/conv{i}/kernel|bias`, `name/out/kernel|bias`, `name/norm/scale|shift`."""
+    """Make `name/conv{i}/kernel|bias`."""
     params: Params = {}
     fan = spec.channels
     for i, filters in enumerate(spec.filters):
@@ -104,10 +108,6 @@ def init_conv(name: str, spec: ConvSpec, generator: torch.Generator) -> Params:
         params[f"{name}/conv{i}/kernel"] = (torch.rand((filters, fan, 3, 3), generator=generator) * 2 - 1) * bound
         params[f"{name}/conv{i}/bias"] = torch.zeros(filters)
         fan = filters
-    params[f"{name}/out/kernel"] = xavier_uniform((3 * fan, spec.features), generator)
-    params[f"{name}/out/bias"] = torch.zeros(spec.features)
-    params[f"{name}/norm/scale"] = torch.ones(spec.features)
-    params[f"{name}/norm/shift"] = torch.zeros(spec.features)
     return params
 
 
@@ -119,10 +119,7 @@ def conv(params: Params, name: str, spec: ConvSpec, images: Tensor) -> Tensor:
         kernel = params[f"{name}/conv{i}/kernel"]
         x = functional.conv2d(x, kernel, params[f"{name}/conv{i}/bias"], stride=stride, padding=1)
         x = x if i == last else torch.relu(x)
-    x = soft_argmax(x)
-    x = torch.addmm(params[f"{name}/out/bias"], x, params[f"{name}/out/kernel"])
-    scale, shift = params[f"{name}/norm/scale"], params[f"{name}/norm/shift"]
-    return torch.tanh(functional.layer_norm(x, (spec.features,), scale, shift))
+    return soft_argmax(x)
 
 
 def soft_argmax(maps: Tensor) -> Tensor:

@@ -48,12 +48,12 @@ def test_soft_argmax_is_the_place_where_a_channel_is_active() -> None:
 
 @pytest.mark.parametrize("channels_last", [False, True])
 def test_encoder_does_not_depend_on_the_order_in_memory(channels_last: bool) -> None:
-    spec = ConvSpec(channels=6, size=16, filters=(4, 8), strides=(2, 1), features=5)
+    spec = ConvSpec(channels=6, size=16, filters=(4, 8), strides=(2, 1))
     params = init_conv("encoder", spec, generator())
     images = torch.rand((3, 6, 16, 16), generator=generator(1)) - 0.5
     order = torch.channels_last if channels_last else torch.contiguous_format
     encoded = conv(params, "encoder", spec, images.to(memory_format=order))
-    assert encoded.shape == (3, 5)
+    assert encoded.shape == (3, 24)  # column, row and peak of 8 channels
     assert (encoded.abs() <= 1).all()
     assert torch.allclose(encoded, conv(params, "encoder", spec, images), atol=1e-5)
 
