@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from robot_hil.report.metrics import EpisodeRow
-from robot_hil.report.summary import WINDOW, mean_cycle, window_of
+from robot_hil.report.summary import GOAL_SUCCESS, WINDOW, mean_cycle, window_of
 
 if TYPE_CHECKING:
     from robot_hil.experiments.base import Goal
@@ -54,13 +54,17 @@ class GoalTracker:
         if self._last is None:
             return ""
         assert self._train_started_s is not None
-        if self._since is not None and self._since >= goal.settle_episodes and self._fast_enough():
+        if self._since is not None and self._since >= goal.settle_episodes and self._steady() and self._fast_enough():
             return "goal reached"
         if self._last.env_steps >= goal.max_env_steps:
             return f"{self._last.env_steps} env steps made (--goal.max-env-steps)"
         if self._last.t_wall_s - self._train_started_s >= goal.max_train_s:
             return f"{goal.max_train_s:.0f} s of training passed (--goal.max-train-s)"
         return ""
+
+    def _steady(self) -> bool:
+        """The newest episodes too went well without help: what is kept is the policy of now, not that of the goal."""
+        return window_of(self._recent).unaided_rate >= GOAL_SUCCESS
 
     def _fast_enough(self) -> bool:
         cycle, demo_cycle = mean_cycle(self._recent), mean_cycle(self._demos)
