@@ -25,6 +25,8 @@ class AnchoredConfig:
     """Learning rate of the actor after the warm start."""
     tau: float = 0.02
     """Polyak rate of the target critics, per critic update."""
+    actor_average: float = 0.01
+    """Rate per actor update at which the acting policy follows the trained one; 1 acts with the newest."""
     value_range: tuple[float, float] = (0.0, 1.0)
     """Smallest and largest return; targets are clipped to it, which bounds over-estimation."""
     bins: int = 0

@@ -78,7 +78,7 @@ class AnchoredRlpd:
         params["actor/out/bias"][self._actions :] = math.log(c.init_std)
         params |= init_mlp("critic", self._critic, generator, members=c.ensemble, out_scale=0.1)
         params["temperature/log"] = torch.tensor(math.log(c.init_temperature))
-        targets = {k: v.clone() for k, v in select(params, "critic").items()}
+        targets = {k: v.clone() for k, v in (select(params, "critic") | select(params, "actor")).items()}
         groups = {
             "critic": [
                 k for k in params if k.startswith(("critic/",) if c.freeze_encoder else ("critic/", ENCODER + "/"))
@@ -133,8 +133,8 @@ class AnchoredRlpd:
     # --- acting ------------------------------------------------------------------------------------------------
 
     def actor_params(self, state: TorchState) -> dict[str, Array]:
-        """See `Agent.actor_params`."""
-        return to_numpy(select(state.params, "actor") | select(state.params, ENCODER))
+        """See `Agent.actor_params`: the average of the recent actors, which does not follow each swing of the critic."""
+        return to_numpy(select(state.targets, "actor") | select(state.params, ENCODER))
 
     def load_actor(self, params: Mapping[str, Array]) -> Params:
         """Turn broadcast parameters into what `act` takes."""
@@ -160,6 +160,7 @@ class AnchoredRlpd:
         _, _, mean = gaussian(raw, torch.zeros((len(raw), self._actions)), *self.config.log_std)
         loss = losses.anchor_loss(mean, _tensor(batch, "action"), _tensor(batch, "imitate"))
         state.optimizers["clone"].step(self._restrict(loss, raw))
+        polyak(select(state.targets, "actor"), state.params, 1.0)
         state.counters["pretrain_updates"] += 1
         return state, {"clone_loss": float(loss.detach())}
 
@@ -232,7 +233,7 @@ class AnchoredRlpd:
             raw = mlp(state.params, "actor", self._actor, features)
             action, _, _ = gaussian(raw, self._noise(state, len(raw)), *c.log_std)
             drawn = torch.randperm(c.ensemble, generator=state.generator)[: c.subset]
-            chosen = {k: v[drawn] for k, v in state.targets.items()}
+            chosen = {k: v[drawn] for k, v in select(state.targets, "critic").items()}
             value = self._value(self._value_logits(chosen, features, action)).min(0).values
             target: Tensor = losses.td_target(_tensor(batch, "reward"), _tensor(batch, "discount"), value)
             return target.clamp(*c.value_range)
@@ -255,7 +256,7 @@ class AnchoredRlpd:
             pull = _tensor(batch, "imitate") * self._anchor_weight(state)
             loss = loss + losses.anchor_loss(mean, _tensor(batch, "action"), pull)
         state.optimizers["critic"].step(loss)
-        polyak(state.targets, state.params, c.tau)
+        polyak(select(state.targets, "critic"), state.params, c.tau)
         state.counters["critic_updates"] += 1
         return features.detach(), {
             "critic_loss": float(loss.detach()) / c.ensemble,
@@ -288,6 +289,7 @@ class AnchoredRlpd:
             metrics["anchor_loss"] = float(anchor.detach())
             loss = loss + anchor
         state.optimizers["actor"].step(loss)
+        polyak(select(state.targets, "actor"), state.params, c.actor_average)
         log_temperature = state.params["temperature/log"]
         state.optimizers["temperature"].step(
             losses.temperature_loss(

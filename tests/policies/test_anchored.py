@@ -52,7 +52,8 @@ def test_an_actor_update_leaves_critics_and_encoder_bit_identical(pixels: bool) 
     batch = batch_for(agent, pixels=pixels)
     agent._update_actor(state, batch, agent._features(state.params, batch, "obs", None).detach())
     assert changed(before, agent.export(state)) == {
-        "params/actor", "params/temperature", "adam/actor", "adam/temperature", "counters/actor_updates", "generator",
+        "params/actor", "targets/actor", "params/temperature", "adam/actor", "adam/temperature",
+        "counters/actor_updates", "generator",
     }  # fmt: skip
 
 
@@ -61,8 +62,19 @@ def test_warm_start_moves_actor_and_encoder_and_keeps_the_actors_own_moments() -
     before = agent.export(state)
     agent.pretrain(state, batch_for(agent, pixels=True))
     assert changed(before, agent.export(state)) == {
-        "params/actor", "params/encoder", "adam/clone", "counters/pretrain_updates", "generator",
+        "params/actor", "targets/actor", "params/encoder", "adam/clone", "counters/pretrain_updates", "generator",
     }  # fmt: skip
+
+
+def test_the_acting_policy_is_the_average_of_the_trained_one() -> None:
+    agent, state = started(replace(SMALL, actor_average=0.25))
+    agent.pretrain(state, batch_for(agent))
+    before = {k: v.copy() for k, v in agent.actor_params(state).items()}
+    assert all(np.array_equal(v, state.params[k].detach().numpy()) for k, v in before.items())  # the clone acts at once
+    agent.update(state, batch_for(agent))
+    for name, value in agent.actor_params(state).items():
+        trained = state.params[name].detach().numpy()
+        assert value == pytest.approx(0.75 * before[name] + 0.25 * trained, abs=1e-6)
 
 
 def test_warm_start_imitates_the_marked_rows() -> None:

@@ -18,6 +18,7 @@ ANCHORED = AnchoredConfig(
     hidden=(32, 32), activation="relu", ensemble=4, action_gain=5.0, subset=2, utd=2, learning_rate=3e-4,
     actor_rate=3e-4, tau=0.02, value_range=(0.0, 1.0), bins=0, init_std=0.1, init_temperature=0.002,
     temperature_rate=1e-3, target_entropy_per_dim=-1.0, anchor=1.0, anchor_q_filter=True, anchor_half_life=100,
+    actor_average=1.0,
     log_std=(-5.0, 0.5), clip_norm=10.0,
 )  # fmt: skip
 HIL_SERL = HilSerlConfig(
