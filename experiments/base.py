@@ -36,8 +36,8 @@ class Goal:
     max_train_s: float = 3600.0
     """Training time after which it ends in any case [s]."""
     settle_episodes: int = 20
-    """Episodes to go on after the first window of 20 with >= 95 % success and <= 5 % human steps; the newest 20 must then
-    succeed to 95 % without help."""
+    """Episodes to go on after the first window of 20 with >= 95 % success and <= 5 % human steps; the newest 20 must
+    then succeed to 95 % without help."""
     cycle_ratio: float = 0.6
     """Go on until the last 20 episodes took at most this share of the demonstrations' steps; 0 does not ask."""
 

@@ -133,7 +133,7 @@ class AnchoredRlpd:
     # --- acting ------------------------------------------------------------------------------------------------
 
     def actor_params(self, state: TorchState) -> dict[str, Array]:
-        """See `Agent.actor_params`: the average of the recent actors, which does not follow each swing of the critic."""
+        """See `Agent.actor_params`: the average of recent actors, which does not follow each swing of the critics."""
         return to_numpy(select(state.targets, "actor") | select(state.params, ENCODER))
 
     def load_actor(self, params: Mapping[str, Array]) -> Params:
