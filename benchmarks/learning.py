@@ -65,8 +65,11 @@ def rows(experiment: str, seed: int, baseline: bool, summary: dict[str, object])
         ("steps_lost", "steps", False, 0.0),
         ("steps_duplicated", "steps", False, 0.0),
     ]
+    # The run's own commit: this script may have been started from another checkout.
+    extras = summary.get("extras")
+    ran = f"run at {extras.get('git')}" if isinstance(extras, dict) else ""
     return [
-        Result(name=f"{label}: {key}", value=summary[key], unit=unit, higher_is_better=up, target=target)  # type: ignore[arg-type]
+        Result(name=f"{label}: {key}", value=summary[key], unit=unit, higher_is_better=up, target=target, note=ran)  # type: ignore[arg-type]
         for key, unit, up, target in wanted
     ]
 
