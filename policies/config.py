@@ -20,7 +20,9 @@ class AnchoredConfig:
     utd: int = 4
     """Critic updates per round; one actor update follows them."""
     learning_rate: float = 3e-4
-    """Of critics, encoder and warm start."""
+    """Of critics, and of the encoder while they train it."""
+    clone_rate: float = 1e-3
+    """Learning rate of the warm start."""
     actor_rate: float = 3e-4
     """Learning rate of the actor after the warm start."""
     tau: float = 0.02
@@ -47,20 +49,27 @@ class AnchoredConfig:
     """Range of the policy's log standard deviation before squashing. People show where to explore: with the upper end
     at 0.5 the temperature let the noise grow to 0.15, and a policy that lifted every cube by its mean needed help in
     half of its episodes."""
+    caution: float = 0.0
+    """The actor climbs the critics' mean less this many of their standard deviations: actions on which they disagree,
+    for want of data, do not tempt it."""
     clip_norm: float = 10.0
-    filters: tuple[int, ...] = (16, 32, 32)
-    strides: tuple[int, ...] = (2, 2, 1)
+    filters: tuple[int, ...] = (16, 32)
+    strides: tuple[int, ...] = (2, 2)
     image_size: int = 64
     """Side to which images are scaled down [pixels]."""
     freeze_encoder: bool = True
     """Keep the encoder as the warm start on demonstrations left it; else critics and anchor go on training it."""
     shift: int = 3
     """Random shift of images in training [pixels]."""
+    views: int = 8
+    """Shifted views of a frame that are encoded once and kept, of which every update draws one; 1 does not shift."""
 
     def __post_init__(self) -> None:
         _check_encoder(self.filters, self.strides)
         if self.bins == 1 or self.bins < 0:
             raise ConfigError(f"bins is {self.bins}; give 0 for a squared error, or at least 2.")
+        if self.views < 1:
+            raise ConfigError(f"views is {self.views}; give at least 1.")
         if not 1 <= self.subset <= self.ensemble:
             raise ConfigError(f"subset is {self.subset}; allowed are 1 to ensemble = {self.ensemble}.")
 
@@ -79,8 +88,8 @@ class HilSerlConfig:
     target_entropy_per_dim: float = -0.5
     gripper_penalty: float = 0.02
     """Taken from the gripper critic's reward when a step turns the gripper round."""
-    filters: tuple[int, ...] = (16, 32, 32)
-    strides: tuple[int, ...] = (2, 2, 1)
+    filters: tuple[int, ...] = (16, 32)
+    strides: tuple[int, ...] = (2, 2)
     image_size: int = 64
     shift: int = 4
 

@@ -29,6 +29,8 @@ from robot_hil.policies.torch.common import (
     observation_batch,
     polyak,
     select,
+    shifted,
+    spread_shifts,
     to_numpy,
 )
 from robot_hil.policies.torch.networks import MlpSpec, Params, conv, gaussian, init_conv, init_mlp, mlp
@@ -53,6 +55,7 @@ class AnchoredRlpd:
         self._inputs = Inputs.of(spec, c.image_size, c.shift)
         self._actions = spec.action.shape[0]
         self._conv = self._inputs.conv_spec(c.filters, c.strides)
+        self._views = spread_shifts(c.views, c.shift)
         features = self._inputs.vector_size + (self._conv.features if self._inputs.images else 0)
         self._actor = MlpSpec(inputs=features, outputs=2 * self._actions, hidden=c.hidden, activation=c.activation)
         self._critic = MlpSpec(
@@ -89,7 +92,7 @@ class AnchoredRlpd:
         rates = dict.fromkeys(groups, c.learning_rate) | {"actor": c.actor_rate, "temperature": c.temperature_rate}
         optimizers = {g: GroupAdam(params, names, rates[g], c.clip_norm) for g, names in groups.items()}
         cloned = [k for k in params if k.startswith(("actor/", ENCODER + "/"))]
-        optimizers["clone"] = GroupAdam(params, cloned, c.learning_rate, c.clip_norm)
+        optimizers["clone"] = GroupAdam(params, cloned, c.clone_rate, c.clip_norm)
         return TorchState(
             params=params,
             targets=targets,
@@ -102,14 +105,14 @@ class AnchoredRlpd:
         """See `Agent.stored`."""
         arrays = self._inputs.stored(spec)
         if self.encoding:
-            arrays[self.encoding] = ArraySpec(shape=(self._conv.features,))
+            arrays[self.encoding] = ArraySpec(shape=(len(self._views), self._conv.features))
         return arrays
 
     def prepare(self, obs: Observation) -> dict[str, Array]:
         """See `Agent.prepare`; the encoding is zero until `encode` is asked."""
         prepared = self._inputs.prepare(obs)
         if self.encoding:
-            prepared[self.encoding] = np.zeros(self._conv.features, np.float32)
+            prepared[self.encoding] = np.zeros((len(self._views), self._conv.features), np.float32)
         return prepared
 
     @property
@@ -118,10 +121,13 @@ class AnchoredRlpd:
         return "encoding" if self._inputs.images and self.config.freeze_encoder else ""
 
     def encode(self, state: TorchState, frames: Mapping[str, Array]) -> Array:
-        """See `Agent.encode`."""
+        """See `Agent.encode`: (n, views, features), the image as it is and shifted."""
+        stacked = frames[STACKED]
+        views = np.concatenate([shifted(stacked, rows, columns) for rows, columns in self._views])
         with torch.inference_mode():
-            images = self._inputs.image_batch({f"obs/{STACKED}": frames[STACKED]}, "obs", None)
-            return conv(state.params, ENCODER, self._conv, images).numpy()
+            images = self._inputs.image_batch({f"obs/{STACKED}": views}, "obs", None)
+            encoded = conv(state.params, ENCODER, self._conv, images)
+            return encoded.reshape(len(self._views), len(stacked), -1).transpose(0, 1).contiguous().numpy()
 
     @property
     def reads(self) -> tuple[str, ...]:
@@ -191,7 +197,9 @@ class AnchoredRlpd:
         """Features for an update: from the cache, or from randomly shifted images."""
         if not self.encoding:
             return self._features(state.params, batch, prefix, state.generator)
-        cached = _tensor(batch, f"{prefix}/{self.encoding}")
+        views = _tensor(batch, f"{prefix}/{self.encoding}")  # (B, views, features)
+        drawn = torch.randint(0, views.shape[1], (len(views),), generator=state.generator)
+        cached = views[torch.arange(len(views)), drawn]
         return torch.cat([cached, self._inputs.vector_batch(batch, prefix)], -1) if self._inputs.vectors else cached
 
     def _features(self, params: Params, batch: Mapping[str, Array], prefix: str, shift: Any) -> Tensor:
@@ -268,7 +276,8 @@ class AnchoredRlpd:
         frozen = detached(select(state.params, "critic"))
         raw = mlp(state.params, "actor", self._actor, features)
         action, log_prob, mean = gaussian(raw, self._noise(state, len(raw)), *c.log_std)
-        q = self._value(self._value_logits(frozen, features, action)).mean(0)
+        values = self._value(self._value_logits(frozen, features, action))
+        q = values.mean(0) - c.caution * values.std(0)
         temperature = state.params["temperature/log"].detach().exp()
         loss = losses.actor_loss(q, log_prob, temperature, _tensor(batch, "actor_weight"))
         metrics = {

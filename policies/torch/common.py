@@ -130,7 +130,7 @@ class Inputs:
 
     def conv_spec(self, filters: tuple[int, ...], strides: tuple[int, ...]) -> ConvSpec:
         """Encoder that fits these images."""
-        return ConvSpec(channels=3 * len(self.images), size=self.image_size, filters=filters, strides=strides)
+        return ConvSpec(cameras=len(self.images), filters=filters, strides=strides)
 
     def vector_batch(self, batch: Mapping[str, Array], prefix: str) -> Tensor:
         """Concatenate vector observations -> (B, vector_size)."""
@@ -169,6 +169,22 @@ def random_shift(images: Array, pad: int, generator: torch.Generator) -> Array:
     picked = runs[np.arange(count)[:, None], offsets[0][:, None] + np.arange(height), (offsets[1] * channels)[:, None]]
     shifted: Array = picked.reshape(images.shape)
     return shifted
+
+
+def spread_shifts(count: int, pad: int) -> list[tuple[int, int]]:
+    """`count` shifts (rows, columns) of up to `pad` pixels, none first, spread evenly; equal arguments, equal shifts."""
+    # The additive recurrence of Roberts (2018): the plane's most evenly spread sequence, after the golden ratio.
+    steps = np.arange(count)[:, None] * np.array([0.7548776662, 0.5698402910]) + 0.5
+    return [(int(row), int(column)) for row, column in np.round((steps % 1.0 * 2 - 1) * pad)]
+
+
+def shifted(images: Array, rows: int, columns: int) -> Array:
+    """Shift images (B, H, W, C) by whole pixels; what comes in at the edges repeats them."""
+    _, height, width, _ = images.shape
+    down = np.clip(np.arange(height) - rows, 0, height - 1)
+    right = np.clip(np.arange(width) - columns, 0, width - 1)
+    moved: Array = images[:, down[:, None], right]
+    return moved
 
 
 def observation_batch(obs: Observation) -> dict[str, Array]:

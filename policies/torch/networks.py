@@ -1,6 +1,6 @@
 """Networks as functions of flat parameter dictionaries, so that every backend shares names and shapes.
 
-Dense kernels are (in, out), ensemble kernels (E, in, out), convolution kernels (out, in, kh, kw).
+Dense kernels are (in, out), ensemble kernels (E, in, out), convolution kernels (camera, out, in, kh, kw).
 """
 
 import math
@@ -78,55 +78,58 @@ class ConvSpec:
     things are is what a manipulator must know, and a place is learnt from few demonstrations.
     """
 
-    channels: int
-    """Input channels: three per camera, cameras stacked."""
-    size: int
-    """Side of the square input in pixels."""
-    filters: Sequence[int] = (16, 32, 32)
-    strides: Sequence[int] = (2, 2, 1)
+    cameras: int
+    """Each camera has filters of its own: where one channel is active in two views at once, its mean place is in
+    neither."""
+    filters: Sequence[int] = (16, 32)
+    """Of each camera."""
+    strides: Sequence[int] = (2, 2)
+    sharpness: float = 4.0
+    """Gain before the soft-argmax of a map that is scaled to unit deviation. At 1, or unscaled, every attention is
+    nearly uniform at first and stays so for hundreds of updates: cloning 20 demonstrations lifted few of the cubes
+    instead of most."""
 
     @property
     def features(self) -> int:
-        """Size of the encoding: column, row and peak of every channel."""
-        return 3 * self.filters[-1]
-
-    @property
-    def map_size(self) -> int:
-        """Side of the last feature map."""
-        side = self.size
-        for stride in self.strides:
-            side = (side + stride - 1) // stride
-        return side
+        """Size of the encoding: column, row and peak of every channel of every camera."""
+        return 3 * self.filters[-1] * self.cameras
 
 
 def init_conv(name: str, spec: ConvSpec, generator: torch.Generator) -> Params:
     """Make `name/conv{i}/kernel|bias`."""
     params: Params = {}
-    fan = spec.channels
+    fan = 3
     for i, filters in enumerate(spec.filters):
         bound = math.sqrt(6.0 / (9 * fan))
-        params[f"{name}/conv{i}/kernel"] = (torch.rand((filters, fan, 3, 3), generator=generator) * 2 - 1) * bound
-        params[f"{name}/conv{i}/bias"] = torch.zeros(filters)
+        uniform = torch.rand((spec.cameras, filters, fan, 3, 3), generator=generator) * 2 - 1
+        params[f"{name}/conv{i}/kernel"] = uniform * bound
+        params[f"{name}/conv{i}/bias"] = torch.zeros((spec.cameras, filters))
         fan = filters
     return params
 
 
 def conv(params: Params, name: str, spec: ConvSpec, images: Tensor) -> Tensor:
-    """Encode images (B, C, H, W) float in [-0.5, 0.5] -> (B, features)."""
-    x = images
+    """Encode images (B, 3 * cameras, H, W) float in [-0.5, 0.5] -> (B, features)."""
+    encoded = []
     last = len(spec.filters) - 1
-    for i, stride in enumerate(spec.strides):
-        kernel = params[f"{name}/conv{i}/kernel"]
-        x = functional.conv2d(x, kernel, params[f"{name}/conv{i}/bias"], stride=stride, padding=1)
-        x = x if i == last else torch.relu(x)
-    return soft_argmax(x)
+    for camera, x in enumerate(images.split(3, dim=1)):  # a grouped convolution takes 1.5 times as long
+        for i, stride in enumerate(spec.strides):
+            kernel, bias = params[f"{name}/conv{i}/kernel"][camera], params[f"{name}/conv{i}/bias"][camera]
+            x = functional.conv2d(x, kernel, bias, stride=stride, padding=1)
+            x = x if i == last else torch.relu(x)
+        encoded.append(soft_argmax(x, spec.sharpness))
+    return torch.cat(encoded, dim=-1)
 
 
-def soft_argmax(maps: Tensor) -> Tensor:
-    """Turn maps (B, C, H, W) into (B, 3C): mean column and row in [-1, 1] under softmax, and a squashed peak."""
+def soft_argmax(maps: Tensor, sharpness: float) -> Tensor:
+    """Turn maps (B, C, H, W) into (B, 3C): mean column and row in [-1, 1] under softmax, and a squashed peak.
+
+    Each map is first brought to zero mean and deviation `sharpness`, so that attention is sharp whatever its scale.
+    """
     batch, channels, height, width = maps.shape
     flat = maps.permute(0, 2, 3, 1).reshape(batch, height * width, channels)  # a view for channels-last maps
-    attention = flat.softmax(1)
+    deviation, mean = torch.std_mean(flat, 1, keepdim=True)
+    attention = ((flat - mean) * (sharpness / (deviation + 1e-3))).softmax(1)
     rows = torch.linspace(-1, 1, height)[:, None].expand(height, width).reshape(-1)
     columns = torch.linspace(-1, 1, width)[None].expand(height, width).reshape(-1)
     places = torch.stack([columns, rows]) @ attention  # (B, 2, C)

@@ -20,7 +20,7 @@ from robot_hil.policies.torch.anchored import AnchoredRlpd
 STEPS = 8
 """Steps of an episode."""
 CONFIG = LearnerConfig(batch_size=8, capacity=500, clone_updates=5, critic_warmup=2, prefetch=0)
-AGENT = AnchoredConfig(hidden=(16,), ensemble=3, utd=2, filters=(4, 4, 4), image_size=8, shift=1)
+AGENT = AnchoredConfig(hidden=(16,), ensemble=3, utd=2, filters=(4, 4), image_size=8, shift=1)
 MakeStep = Callable[..., Step]
 
 

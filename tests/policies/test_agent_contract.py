@@ -10,8 +10,8 @@ from robot_hil.errors import SpecError
 from robot_hil.policies.torch.anchored import AnchoredConfig, AnchoredRlpd
 from robot_hil.policies.torch.hil_serl import HilSerl, HilSerlConfig
 
-SMALL_ANCHORED = AnchoredConfig(hidden=(16, 16), ensemble=3, utd=2, filters=(4, 4, 4), image_size=8, shift=2)
-SMALL_HIL_SERL = HilSerlConfig(hidden=(16, 16), filters=(4, 4, 4), image_size=8, shift=2)
+SMALL_ANCHORED = AnchoredConfig(hidden=(16, 16), ensemble=3, utd=2, filters=(4, 4), image_size=8, shift=2)
+SMALL_HIL_SERL = HilSerlConfig(hidden=(16, 16), filters=(4, 4), image_size=8, shift=2)
 
 
 class TestAnchoredState(AgentContract):

@@ -14,7 +14,7 @@ from robot_hil.data.specs import Array
 from robot_hil.policies.config import AnchoredConfig
 from robot_hil.policies.torch.anchored import AnchoredRlpd
 
-SMALL = AnchoredConfig(hidden=(16, 16), ensemble=4, utd=2, filters=(4, 4, 4), image_size=8, shift=2)
+SMALL = AnchoredConfig(hidden=(16, 16), ensemble=4, utd=2, filters=(4, 4), image_size=8, shift=2)
 
 
 def started(config: AnchoredConfig = SMALL, pixels: bool = False, seed: int = 0) -> tuple[AnchoredRlpd, Any]:

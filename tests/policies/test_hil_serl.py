@@ -12,7 +12,7 @@ from robot_hil.data.specs import Array
 from robot_hil.policies.config import HilSerlConfig
 from robot_hil.policies.torch.hil_serl import HilSerl
 
-SMALL = HilSerlConfig(hidden=(16, 16), filters=(4, 4, 4), image_size=8, shift=2)
+SMALL = HilSerlConfig(hidden=(16, 16), filters=(4, 4), image_size=8, shift=2)
 
 
 def started(pixels: bool = False, gripper: bool = True, config: HilSerlConfig = SMALL) -> tuple[HilSerl, Any]:

@@ -36,7 +36,7 @@ def test_soft_argmax_is_the_place_where_a_channel_is_active() -> None:
     maps = torch.zeros((2, 3, 5, 9))
     maps[0, 0, 0, 8] = 50.0  # top right
     maps[1, 2, 4, 2] = 50.0  # bottom, a quarter from the left
-    out = soft_argmax(maps)
+    out = soft_argmax(maps, 10.0)
     assert out.shape == (2, 9)
     columns, rows, peaks = out.chunk(3, dim=-1)
     assert columns[0].tolist() == pytest.approx([1.0, 0.0, 0.0], abs=1e-5)
@@ -48,14 +48,31 @@ def test_soft_argmax_is_the_place_where_a_channel_is_active() -> None:
 
 @pytest.mark.parametrize("channels_last", [False, True])
 def test_encoder_does_not_depend_on_the_order_in_memory(channels_last: bool) -> None:
-    spec = ConvSpec(channels=6, size=16, filters=(4, 8), strides=(2, 1))
+    spec = ConvSpec(cameras=2, filters=(4, 8), strides=(2, 1))
     params = init_conv("encoder", spec, generator())
     images = torch.rand((3, 6, 16, 16), generator=generator(1)) - 0.5
     order = torch.channels_last if channels_last else torch.contiguous_format
     encoded = conv(params, "encoder", spec, images.to(memory_format=order))
-    assert encoded.shape == (3, 24)  # column, row and peak of 8 channels
+    assert encoded.shape == (3, 48)  # column, row and peak of 8 channels of 2 cameras
     assert (encoded.abs() <= 1).all()
     assert torch.allclose(encoded, conv(params, "encoder", spec, images), atol=1e-5)
+
+
+def test_what_a_camera_sees_changes_its_own_part_of_the_encoding_only() -> None:
+    spec = ConvSpec(cameras=2, filters=(4, 8))
+    params = init_conv("encoder", spec, generator())
+    images = torch.rand((1, 6, 16, 16), generator=generator(1)) - 0.5
+    other = torch.cat([images[:, :3], torch.rand((1, 3, 16, 16), generator=generator(2)) - 0.5], 1)
+    before, after = conv(params, "encoder", spec, images), conv(params, "encoder", spec, other)
+    assert torch.equal(before[:, :24], after[:, :24])
+    assert not torch.allclose(before[:, 24:], after[:, 24:])
+
+
+def test_attention_is_as_sharp_for_faint_maps_as_for_strong_ones() -> None:
+    maps = torch.zeros((1, 1, 9, 9))
+    maps[0, 0, 2, 7] = 1.0
+    strong, faint = soft_argmax(100 * maps, 4.0), soft_argmax(maps, 4.0)
+    assert torch.allclose(strong[:, :2], faint[:, :2], atol=0.03)
 
 
 def test_density_of_the_squashed_gaussian() -> None:
