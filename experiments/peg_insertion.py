@@ -10,7 +10,7 @@ EXPERIMENT = Experiment(
     env_id="robot_hil/PegInsertion-v0",
     observation="pixels",
     person=PersonConfig(expert="peg_insertion", profile="competent", patience_steps=12),
-    agent=AnchoredConfig(utd=1, target_entropy_per_dim=-1.5, init_std=0.05, log_std=(-5.0, 0.5)),
+    agent=AnchoredConfig(),
     method=Anchored(n_step=3),
     learner=LearnerConfig(batch_size=128, capacity=40_000, clone_updates=1500, publish_every=4),
     goal=Goal(max_env_steps=15000),

@@ -10,7 +10,7 @@ EXPERIMENT = Experiment(
     env_id="robot_hil/PegInsertion-v0",
     observation="state",
     person=PersonConfig(expert="peg_insertion", profile="competent", patience_steps=12),
-    agent=AnchoredConfig(target_entropy_per_dim=-1.5, init_std=0.05, log_std=(-5.0, 0.5)),
+    agent=AnchoredConfig(),
     method=Anchored(n_step=5),
     learner=LearnerConfig(clone_updates=2000),
     goal=Goal(max_env_steps=6000),

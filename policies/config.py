@@ -33,23 +33,16 @@ class AnchoredConfig:
     """Smallest and largest return; targets are clipped to it, which bounds over-estimation."""
     bins: int = 0
     """Bins of a categorical critic (HL-Gauss) over `value_range`; 0 trains a squared error."""
-    init_std: float = 0.035
-    """Standard deviation of the policy's exploration before squashing, at the start."""
-    init_temperature: float = 0.002
-    temperature_rate: float = 1e-3
-    """Learning rate of the temperature."""
-    target_entropy_per_dim: float = -2.0
+    exploration: float = 0.1
+    """Standard deviation of the policy's noise, before squashing. Much less, and the critics cannot tell actions apart;
+    much more, and a good policy fails by its noise."""
     anchor: float = 5.0
     """Weight of the pull towards human actions; 0 switches it off."""
     anchor_q_filter: bool = False
     """Pull only where the critic rates the human action above the policy's own."""
-    anchor_half_life: int = 300
+    anchor_half_life: int = 1000
     """Actor updates after which the anchor has half its weight; 0 keeps it."""
-    log_std: tuple[float, float] = (-5.0, -3.2)
-    """Range of the policy's log standard deviation before squashing. People show where to explore: with the upper end
-    at 0.5 the temperature let the noise grow to 0.15, and a policy that lifted every cube by its mean needed help in
-    half of its episodes."""
-    caution: float = 0.0
+    caution: float = 1.0
     """The actor climbs the critics' mean less this many of their standard deviations: actions on which they disagree,
     for want of data, do not tempt it."""
     clip_norm: float = 10.0
@@ -68,6 +61,8 @@ class AnchoredConfig:
         _check_encoder(self.filters, self.strides)
         if self.bins == 1 or self.bins < 0:
             raise ConfigError(f"bins is {self.bins}; give 0 for a squared error, or at least 2.")
+        if self.exploration < 0:
+            raise ConfigError(f"exploration is {self.exploration}; it is a standard deviation and must be >= 0.")
         if self.views < 1:
             raise ConfigError(f"views is {self.views}; give at least 1.")
         if not 1 <= self.subset <= self.ensemble:

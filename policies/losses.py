@@ -68,6 +68,11 @@ def actor_loss(q_mean: A, log_prob: A, temperature: A, weight: A) -> A:
     return ((temperature * log_prob - q_mean) * weight).mean()
 
 
+def policy_loss(q: A, weight: A) -> A:
+    """Deterministic policy gradient E[-Q], (B,) and (B,) (Lillicrap et al. 2016, arXiv 1509.02971)."""
+    return -(q * weight).mean()
+
+
 def temperature_loss(temperature: A, entropy: A, target_entropy: float) -> A:
     """Dual loss alpha * (H - H_target) with the policy's mean entropy H held fixed (same paper, eq. 18)."""
     return temperature * (entropy - target_entropy)

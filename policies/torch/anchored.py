@@ -1,8 +1,11 @@
 """Anchored RLPD: the default agent. Off-policy actor-critic, LayerNorm ensemble, bounded values, human anchor.
 
 RLPD (Ball et al. 2023, arXiv 2302.02948) with a categorical critic on the known range of returns, targets from a
-subset of members, a delayed actor, a behaviour-cloning warm start, and a pull towards human actions wherever the
-critic still rates them above the policy's own (Q-filter).
+subset of members, a delayed actor, a behaviour-cloning warm start, and a pull towards human actions.
+
+The actor is deterministic and explores with noise of a fixed size, as TD3 (Fujimoto et al. 2018, arXiv 1802.09477).
+People show where to explore; a temperature that trades value for entropy either let the noise grow until a policy that
+was perfect by its mean needed help, or, held small, paid for actions near zero and slowed the arm down.
 """
 
 import math
@@ -33,7 +36,7 @@ from robot_hil.policies.torch.common import (
     spread_shifts,
     to_numpy,
 )
-from robot_hil.policies.torch.networks import MlpSpec, Params, conv, gaussian, init_conv, init_mlp, mlp
+from robot_hil.policies.torch.networks import MlpSpec, Params, conv, init_conv, init_mlp, mlp
 
 
 class AnchoredRlpd:
@@ -57,7 +60,7 @@ class AnchoredRlpd:
         self._conv = self._inputs.conv_spec(c.filters, c.strides)
         self._views = spread_shifts(c.views, c.shift)
         features = self._inputs.vector_size + (self._conv.features if self._inputs.images else 0)
-        self._actor = MlpSpec(inputs=features, outputs=2 * self._actions, hidden=c.hidden, activation=c.activation)
+        self._actor = MlpSpec(inputs=features, outputs=self._actions, hidden=c.hidden, activation=c.activation)
         self._critic = MlpSpec(
             inputs=features + self._actions * (2 if c.action_gain else 1),
             outputs=max(1, c.bins),
@@ -78,18 +81,15 @@ class AnchoredRlpd:
         if self._inputs.images:
             params |= init_conv(ENCODER, self._conv, generator)
         params |= init_mlp("actor", self._actor, generator, out_scale=0.1)
-        params["actor/out/bias"][self._actions :] = math.log(c.init_std)
         params |= init_mlp("critic", self._critic, generator, members=c.ensemble, out_scale=0.1)
-        params["temperature/log"] = torch.tensor(math.log(c.init_temperature))
         targets = {k: v.clone() for k, v in (select(params, "critic") | select(params, "actor")).items()}
         groups = {
             "critic": [
                 k for k in params if k.startswith(("critic/",) if c.freeze_encoder else ("critic/", ENCODER + "/"))
             ],
             "actor": list(select(params, "actor")),
-            "temperature": ["temperature/log"],
         }
-        rates = dict.fromkeys(groups, c.learning_rate) | {"actor": c.actor_rate, "temperature": c.temperature_rate}
+        rates = {"critic": c.learning_rate, "actor": c.actor_rate}
         optimizers = {g: GroupAdam(params, names, rates[g], c.clip_norm) for g, names in groups.items()}
         cloned = [k for k in params if k.startswith(("actor/", ENCODER + "/"))]
         optimizers["clone"] = GroupAdam(params, cloned, c.clone_rate, c.clip_norm)
@@ -151,27 +151,24 @@ class AnchoredRlpd:
         with torch.inference_mode():
             features = self._features(params, observation_batch(self.prepare(obs)), "obs", None)
             raw = mlp(params, "actor", self._actor, features)
-            noise = torch.zeros((1, self._actions))
             if not deterministic:
-                noise = torch.from_numpy(rng.standard_normal((1, self._actions), dtype=np.float32))
-            action, _, _ = gaussian(raw, noise, *self.config.log_std)
-        return action[0].numpy()
+                raw += self.config.exploration * torch.from_numpy(rng.standard_normal(raw.shape, dtype=np.float32))
+        return torch.tanh(raw)[0].numpy()
 
     # --- learning ----------------------------------------------------------------------------------------------
 
     def pretrain(self, state: TorchState, batch: Mapping[str, Array]) -> tuple[TorchState, dict[str, float]]:
         """One behaviour-cloning step of actor (and encoder) on the rows that `imitate` marks."""
         features = self._features(state.params, batch, "obs", state.generator)
-        raw = mlp(state.params, "actor", self._actor, features)
-        _, _, mean = gaussian(raw, torch.zeros((len(raw), self._actions)), *self.config.log_std)
+        mean = torch.tanh(mlp(state.params, "actor", self._actor, features))
         loss = losses.anchor_loss(mean, _tensor(batch, "action"), _tensor(batch, "imitate"))
-        state.optimizers["clone"].step(self._restrict(loss, raw))
+        state.optimizers["clone"].step(loss)
         polyak(select(state.targets, "actor"), state.params, 1.0)
         state.counters["pretrain_updates"] += 1
         return state, {"clone_loss": float(loss.detach())}
 
     def update(self, state: TorchState, batch: Mapping[str, Array]) -> tuple[TorchState, dict[str, float]]:
-        """`utd` critic updates on consecutive parts of `batch`, then one actor and temperature update on the last."""
+        """`utd` critic updates on consecutive parts of `batch`, then one actor update on the last."""
         rows = len(batch["reward"])
         size = rows // self.config.utd
         if size * self.config.utd != rows:
@@ -211,10 +208,6 @@ class AnchoredRlpd:
         encoded = conv(params, ENCODER, self._conv, images)
         return encoded if vectors is None else torch.cat([encoded, vectors], dim=-1)
 
-    def _restrict(self, loss: Tensor, raw: Tensor) -> Tensor:
-        """Keep every parameter of the group in the graph (log-std heads get zero gradient from the mean's loss)."""
-        return loss + 0.0 * raw.sum()
-
     def _value_logits(self, params: Params, features: Tensor, action: Tensor) -> Tensor:
         """Critic outputs (members, B, bins)."""
         members = params["critic/out/bias"].shape[0]
@@ -231,15 +224,15 @@ class AnchoredRlpd:
         """Expected value (members, B)."""
         return logits[..., 0] if not self.config.bins else logits.softmax(-1) @ self._centers
 
-    def _noise(self, state: TorchState, rows: int) -> Tensor:
-        return torch.randn((rows, self._actions), generator=state.generator)
+    def _explore(self, state: TorchState, raw: Tensor) -> Tensor:
+        """Actions as the policy takes them while it explores: what the critics judge and the actor climbs."""
+        return torch.tanh(raw + self.config.exploration * torch.randn(raw.shape, generator=state.generator))
 
     def _target(self, state: TorchState, batch: Mapping[str, Array]) -> Tensor:
         c = self.config
         with torch.no_grad():
             features = self._learning_features(state, batch, "next_obs")
-            raw = mlp(state.params, "actor", self._actor, features)
-            action, _, _ = gaussian(raw, self._noise(state, len(raw)), *c.log_std)
+            action = self._explore(state, mlp(state.params, "actor", self._actor, features))
             drawn = torch.randperm(c.ensemble, generator=state.generator)[: c.subset]
             chosen = {k: v[drawn] for k, v in select(state.targets, "critic").items()}
             value = self._value(self._value_logits(chosen, features, action)).min(0).values
@@ -260,7 +253,7 @@ class AnchoredRlpd:
         if self._inputs.images and c.anchor > 0 and not c.freeze_encoder:
             # The encoder serves the actor too: without this, features that tell human actions apart would fade.
             frozen = detached(select(state.params, "actor"))
-            mean = torch.tanh(mlp(frozen, "actor", self._actor, features)[:, : self._actions])
+            mean = torch.tanh(mlp(frozen, "actor", self._actor, features))
             pull = _tensor(batch, "imitate") * self._anchor_weight(state)
             loss = loss + losses.anchor_loss(mean, _tensor(batch, "action"), pull)
         state.optimizers["critic"].step(loss)
@@ -275,36 +268,25 @@ class AnchoredRlpd:
         c = self.config
         frozen = detached(select(state.params, "critic"))
         raw = mlp(state.params, "actor", self._actor, features)
-        action, log_prob, mean = gaussian(raw, self._noise(state, len(raw)), *c.log_std)
-        values = self._value(self._value_logits(frozen, features, action))
-        q = values.mean(0) - c.caution * values.std(0)
-        temperature = state.params["temperature/log"].detach().exp()
-        loss = losses.actor_loss(q, log_prob, temperature, _tensor(batch, "actor_weight"))
-        metrics = {
-            "q_mean": float(q.detach().mean()),
-            "entropy": -float(log_prob.detach().mean()),
-            "temperature": float(temperature),
-        }
+        values = self._value(self._value_logits(frozen, features, self._explore(state, raw)))
+        disagreement = (values.var(0, correction=0) + 1e-8).sqrt()
+        q = values.mean(0) - c.caution * disagreement
+        loss = losses.policy_loss(q, _tensor(batch, "actor_weight"))
+        metrics = {"q_mean": float(values.detach().mean())}
         if c.anchor > 0:
             human = _tensor(batch, "action")
             pull = _tensor(batch, "imitate") * self._anchor_weight(state)
             if c.anchor_q_filter:
                 with torch.no_grad():
                     q_human = self._value(self._value_logits(frozen, features, human)).mean(0)
-                better = losses.q_filter(q_human, q.detach(), 0.0)
+                better = losses.q_filter(q_human, values.detach().mean(0), 0.0)
                 metrics["human_better"] = float((better * (pull > 0)).sum() / (pull > 0).sum().clamp(min=1))
                 pull = pull * better
-            anchor = losses.anchor_loss(mean, human, pull)
+            anchor = losses.anchor_loss(torch.tanh(raw), human, pull)
             metrics["anchor_loss"] = float(anchor.detach())
             loss = loss + anchor
         state.optimizers["actor"].step(loss)
         polyak(select(state.targets, "actor"), state.params, c.actor_average)
-        log_temperature = state.params["temperature/log"]
-        state.optimizers["temperature"].step(
-            losses.temperature_loss(
-                log_temperature.exp(), -log_prob.detach().mean(), c.target_entropy_per_dim * self._actions
-            )
-        )
         state.counters["actor_updates"] += 1
         return metrics | {"actor_loss": float(loss.detach())}
 

@@ -27,6 +27,8 @@ class LearnerConfig:
     """Observations that the replay holds."""
     clone_updates: int = 1000
     """Imitation updates on the demonstrations before the robot first moves by itself."""
+    clone_batch_size: int = 256
+    """Rows per imitation update."""
     critic_warmup: int = 0
     """Training rounds on demonstrations alone before the robot first moves by itself."""
     start_after: int = 100
@@ -43,8 +45,8 @@ class LearnerConfig:
     def __post_init__(self) -> None:
         if not 0 < self.gamma <= 1:
             raise ConfigError(f"gamma is {self.gamma}; it must lie in (0, 1].")
-        if self.batch_size < 1 or self.publish_every < 1 or self.rounds_per_step <= 0:
-            raise ConfigError("batch_size, publish_every and rounds_per_step must be above 0.")
+        if min(self.batch_size, self.clone_batch_size) < 1 or self.publish_every < 1 or self.rounds_per_step <= 0:
+            raise ConfigError("batch_size, clone_batch_size, publish_every and rounds_per_step must be above 0.")
 
 
 class Learner:
@@ -88,7 +90,7 @@ class Learner:
         config, only_demos = self.config, {"demo": 1.0}
         metrics: dict[str, float] = {}
         for i in range(config.clone_updates):
-            batch = self._sample(config.batch_size, only_demos)
+            batch = self._sample(config.clone_batch_size, only_demos)
             self.state, metrics = self.agent.pretrain(self.state, batch)
             progress("imitating demonstrations", i + 1, config.clone_updates)
             if stop():

@@ -34,7 +34,7 @@ def changed(before: dict[str, Array], after: dict[str, Array]) -> set[str]:
 
 @pytest.mark.parametrize(("pixels", "frozen"), [(False, True), (True, True), (True, False)])
 @pytest.mark.parametrize("bins", [0, 11])
-def test_a_critic_update_leaves_actor_and_temperature_bit_identical(pixels: bool, frozen: bool, bins: int) -> None:
+def test_a_critic_update_leaves_the_actor_bit_identical(pixels: bool, frozen: bool, bins: int) -> None:
     agent, state = started(replace(SMALL, bins=bins, freeze_encoder=frozen), pixels)
     agent.update(state, batch_for(agent, pixels=pixels))  # moments are not zero any more
     before = agent.export(state)
@@ -52,8 +52,7 @@ def test_an_actor_update_leaves_critics_and_encoder_bit_identical(pixels: bool) 
     batch = batch_for(agent, pixels=pixels)
     agent._update_actor(state, batch, agent._features(state.params, batch, "obs", None).detach())
     assert changed(before, agent.export(state)) == {
-        "params/actor", "targets/actor", "params/temperature", "adam/actor", "adam/temperature",
-        "counters/actor_updates", "generator",
+        "params/actor", "targets/actor", "adam/actor", "counters/actor_updates", "generator",
     }  # fmt: skip
 
 
@@ -78,7 +77,7 @@ def test_the_acting_policy_is_the_average_of_the_trained_one() -> None:
 
 
 def test_warm_start_imitates_the_marked_rows() -> None:
-    agent, state = started(replace(SMALL, learning_rate=3e-3))
+    agent, state = started(replace(SMALL, clone_rate=3e-3))
     batch = batch_for(agent, rows=16)
     batch["imitate"] = np.repeat(np.float32([1.0, 0.0]), 8)
     batch["action"][:8] *= 0.5
@@ -168,13 +167,59 @@ def test_the_filter_lets_go_where_the_policy_is_rated_higher() -> None:
         assert agent._update_actor(state, batch, features)["human_better"] == share
 
 
+def test_the_actor_does_not_climb_where_the_critics_disagree() -> None:
+    """Two critics: more of the first action pays on average, but only one of them says so; of the second for both."""
+    quiet = replace(SMALL, hidden=(), action_gain=0.0, utd=1, ensemble=2, anchor=0.0, exploration=0.0, actor_average=1.0)
+    moved = {}
+    for caution in (0.0, 2.0):
+        agent, state = started(replace(quiet, caution=caution))
+        kernel = state.params["critic/out/kernel"].data.zero_()
+        kernel[0, 5, 0] = 1.0  # five numbers of state come first
+        kernel[:, 6, 0] = 0.2
+        state.params["actor/out/kernel"].data.zero_()
+        state.params["actor/out/bias"].data[:2] = 0.5
+        batch = batch_for(agent)
+        features = agent._features(state.params, batch, "obs", None)
+        before = state.params["actor/out/bias"].detach().clone()
+        agent._update_actor(state, batch, features)
+        moved[caution] = state.params["actor/out/bias"].detach() - before
+    assert moved[0.0][0] > 0
+    assert moved[2.0][0] <= 0
+    assert min(moved[0.0][1], moved[2.0][1]) > 0
+
+
+def test_exploration_is_noise_of_the_size_asked_for() -> None:
+    agent, state = started(replace(SMALL, exploration=0.2))
+    acting = agent.load_actor(agent.actor_params(state))
+    obs = {"state": np.zeros(5, np.float32)}
+    calm = np.arctanh(agent.act(acting, obs, True, np.random.default_rng(0)))
+    rng = np.random.default_rng(0)
+    noise = np.stack([np.arctanh(agent.act(acting, obs, False, rng)) - calm for _ in range(2000)])
+    assert noise.std(0) == pytest.approx(np.full(noise.shape[1], 0.2), rel=0.1)
+    assert np.abs(noise.mean(0)).max() < 0.03
+
+
+def test_every_view_of_a_frame_is_encoded_and_drawn() -> None:
+    agent, state = started(replace(SMALL, views=3), pixels=True)
+    frame = {name: np.array(value) for name, value in batch_for(agent, rows=2, pixels=True).items()}
+    images = {"stacked_images": frame["obs/stacked_images"]}
+    views = agent.encode(state, images)
+    assert views.shape == (2, 3, agent._conv.features)
+    plain = agent._features(state.params, frame, "obs", None).detach().numpy()
+    assert views[:, 0] == pytest.approx(plain[:, : agent._conv.features], abs=1e-6)  # the first is not shifted
+    assert not np.allclose(views[:, 0], views[:, 1])
+    batch = frame | {"obs/encoding": np.repeat(np.arange(3, dtype=np.float32)[None, :, None], 2, 0)}
+    seen = {float(x) for _ in range(40) for x in agent._learning_features(state, batch, "obs")[:, 0]}
+    assert seen == {0.0, 1.0, 2.0}
+
+
 def test_exported_names_belong_to_no_library() -> None:
     agent, state = started(SMALL, pixels=True)
     saved = agent.export(state)
     allowed = re.compile(
-        r"(params|targets|adam/(critic|actor|temperature|clone))/(encoder|actor|critic)/"
+        r"(params|targets|adam/(critic|actor|clone))/(encoder|actor|critic)/"
         r"((dense|conv)\d+|out|norm)/(kernel|bias|scale|shift)(/(mean|square|step))?"
-        r"|(params|adam/temperature)/temperature/log(/(mean|square|step))?|generator|counters/\w+"
+        r"|generator|counters/\w+"
     )
     assert [name for name in saved if not allowed.fullmatch(name)] == []
     assert {value.dtype.name for value in saved.values()} == {"float32", "uint8", "int64"}

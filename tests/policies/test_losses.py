@@ -64,6 +64,10 @@ def test_squared_loss_sums_members_and_averages_rows() -> None:
     assert losses.squared_critic_loss(q, target, weight) == pytest.approx((1 + 3) / 2 + (0 + 3) / 2)
 
 
+def test_policy_loss_is_minus_the_weighted_value() -> None:
+    assert losses.policy_loss(np.array([1.0, 3.0]), np.array([1.0, 0.5])) == pytest.approx(-1.25)
+
+
 def test_actor_and_temperature_losses() -> None:
     q, log_prob, weight = np.array([1.0, 2.0]), np.array([-1.0, 3.0]), np.array([1.0, 0.5])
     assert losses.actor_loss(q, log_prob, 0.1, weight) == pytest.approx(((-0.1 - 1.0) + 0.5 * (0.3 - 2.0)) / 2)

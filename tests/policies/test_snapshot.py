@@ -16,10 +16,8 @@ from robot_hil.policies.registry import AgentConfig, make_agent
 
 ANCHORED = AnchoredConfig(
     hidden=(32, 32), activation="relu", ensemble=4, action_gain=5.0, subset=2, utd=2, learning_rate=3e-4,
-    actor_rate=3e-4, tau=0.02, value_range=(0.0, 1.0), bins=0, init_std=0.1, init_temperature=0.002,
-    temperature_rate=1e-3, target_entropy_per_dim=-1.0, anchor=1.0, anchor_q_filter=True, anchor_half_life=100,
-    actor_average=1.0,
-    log_std=(-5.0, 0.5), clip_norm=10.0,
+    clone_rate=3e-4, actor_rate=3e-4, tau=0.02, value_range=(0.0, 1.0), bins=0, exploration=0.1, caution=1.0,
+    anchor=1.0, anchor_q_filter=True, anchor_half_life=100, actor_average=1.0, clip_norm=10.0,
 )  # fmt: skip
 HIL_SERL = HilSerlConfig(
     hidden=(32, 32), ensemble=2, critic_to_actor=2, learning_rate=3e-4, tau=0.005, init_temperature=0.01,
@@ -27,9 +25,8 @@ HIL_SERL = HilSerlConfig(
 )  # fmt: skip
 EXPECTED: dict[str, dict[str, float]] = {
     "AnchoredConfig": {
-        "critic_loss": 0.1319239, "target_mean": 0.2322168, "q_mean": 0.1730070, "entropy": -3.193059,
-        "temperature": 0.001966227, "human_better": 0.4, "anchor_loss": 0.06881803, "actor_loss": -0.09791067,
-        "actor norm": 7.933521, "critic norm": 14.03959, "action": 0.2565616,
+        "critic_loss": 0.1266541, "target_mean": 0.2437072, "q_mean": 0.1590657, "human_better": 0.6, "anchor_loss": 0.3695745,
+        "actor_loss": 0.2706833, "actor norm": 6.469088, "critic norm": 14.08983, "action": 0.06972836,
     },
     "HilSerlConfig": {
         "critic_loss": 2.092836, "target_mean": -0.1947940, "q_mean": -0.1119022, "entropy": 0.1895096,
