@@ -13,5 +13,5 @@ EXPERIMENT = Experiment(
     agent=AnchoredConfig(actor_rate=1e-4, tau=0.01, anchor_half_life=1000),
     method=Anchored(n_step=5),
     learner=LearnerConfig(capacity=40_000, clone_updates=300, clone_batch_size=128),
-    goal=Goal(max_env_steps=4000, max_train_s=220.0),
+    goal=Goal(max_env_steps=3500, max_train_s=250.0),
 )

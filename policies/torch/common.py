@@ -172,7 +172,7 @@ def random_shift(images: Array, pad: int, generator: torch.Generator) -> Array:
 
 
 def spread_shifts(count: int, pad: int) -> list[tuple[int, int]]:
-    """`count` shifts (rows, columns) of up to `pad` pixels, none first, spread evenly; equal arguments, equal shifts."""
+    """Return `count` shifts (rows, columns) of up to `pad` pixels, none first, spread evenly and always the same."""
     # The additive recurrence of Roberts (2018): the plane's most evenly spread sequence, after the golden ratio.
     steps = np.arange(count)[:, None] * np.array([0.7548776662, 0.5698402910]) + 0.5
     return [(int(row), int(column)) for row, column in np.round((steps % 1.0 * 2 - 1) * pad)]

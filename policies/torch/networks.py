@@ -110,15 +110,18 @@ def init_conv(name: str, spec: ConvSpec, generator: torch.Generator) -> Params:
 
 def conv(params: Params, name: str, spec: ConvSpec, images: Tensor) -> Tensor:
     """Encode images (B, 3 * cameras, H, W) float in [-0.5, 0.5] -> (B, features)."""
-    encoded = []
-    last = len(spec.filters) - 1
-    for camera, x in enumerate(images.split(3, dim=1)):  # a grouped convolution takes 1.5 times as long
-        for i, stride in enumerate(spec.strides):
-            kernel, bias = params[f"{name}/conv{i}/kernel"][camera], params[f"{name}/conv{i}/bias"][camera]
-            x = functional.conv2d(x, kernel, bias, stride=stride, padding=1)
-            x = x if i == last else torch.relu(x)
-        encoded.append(soft_argmax(x, spec.sharpness))
+    encoded = [
+        soft_argmax(_feature_maps(params, name, spec, camera, view), spec.sharpness)
+        for camera, view in enumerate(torch.split(images, 3, dim=1))  # a grouped convolution takes 1.5 times as long
+    ]
     return torch.cat(encoded, dim=-1)
+
+
+def _feature_maps(params: Params, name: str, spec: ConvSpec, camera: int, x: Tensor) -> Tensor:
+    for i, stride in enumerate(spec.strides):
+        kernel, bias = params[f"{name}/conv{i}/kernel"][camera], params[f"{name}/conv{i}/bias"][camera]
+        x = functional.conv2d(x if i == 0 else torch.relu(x), kernel, bias, stride=stride, padding=1)
+    return x
 
 
 def soft_argmax(maps: Tensor, sharpness: float) -> Tensor:

@@ -169,7 +169,9 @@ def test_the_filter_lets_go_where_the_policy_is_rated_higher() -> None:
 
 def test_the_actor_does_not_climb_where_the_critics_disagree() -> None:
     """Two critics: more of the first action pays on average, but only one of them says so; of the second for both."""
-    quiet = replace(SMALL, hidden=(), action_gain=0.0, utd=1, ensemble=2, anchor=0.0, exploration=0.0, actor_average=1.0)
+    quiet = replace(
+        SMALL, hidden=(), action_gain=0.0, utd=1, ensemble=2, anchor=0.0, exploration=0.0, actor_average=1.0
+    )
     moved = {}
     for caution in (0.0, 2.0):
         agent, state = started(replace(quiet, caution=caution))
