@@ -26,7 +26,8 @@ HIL_SERL = HilSerlConfig(
 EXPECTED: dict[str, dict[str, float]] = {
     "AnchoredConfig": {
         "critic_loss": 0.1266541, "target_mean": 0.2437072, "q_mean": 0.1590657, "human_better": 0.6,
-        "anchor_loss": 0.3695745, "actor_loss": 0.2706833, "actor norm": 6.469088, "critic norm": 14.08983, "action": 0.06972836,
+        "anchor_loss": 0.3695745, "actor_loss": 0.2706833, "actor norm": 6.469088, "critic norm": 14.08983,
+        "action": 0.06972836,
     },
     "HilSerlConfig": {
         "critic_loss": 2.092836, "target_mean": -0.1947940, "q_mean": -0.1119022, "entropy": 0.1895096,
