@@ -10,8 +10,8 @@ EXPERIMENT = Experiment(
     env_id="robot_hil/PickCube-v0",
     observation="pixels",
     person=PersonConfig(expert="pick_cube"),
-    agent=AnchoredConfig(actor_rate=1e-4, tau=0.01, anchor_half_life=1000),
+    agent=AnchoredConfig(actor_rate=1e-4, tau=0.01, anchor_half_life=700, caution=1.5),
     method=Anchored(n_step=5),
-    learner=LearnerConfig(capacity=40_000, clone_updates=300, clone_batch_size=128),
+    learner=LearnerConfig(capacity=40_000, clone_updates=500, clone_batch_size=128),
     goal=Goal(max_env_steps=3500, max_train_s=250.0),
 )

@@ -10,7 +10,6 @@ was perfect by its mean needed help, or, held small, paid for actions near zero 
 
 import math
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 import torch
@@ -191,22 +190,27 @@ class AnchoredRlpd:
     # --- parts -------------------------------------------------------------------------------------------------
 
     def _learning_features(self, state: TorchState, batch: Mapping[str, Array], prefix: str) -> Tensor:
-        """Features for an update: from the cache, or from randomly shifted images."""
+        """Features for an update: from randomly shifted images or one of their cached views."""
         if not self.encoding:
             return self._features(state.params, batch, prefix, state.generator)
         views = _tensor(batch, f"{prefix}/{self.encoding}")  # (B, views, features)
         drawn = torch.randint(0, views.shape[1], (len(views),), generator=state.generator)
-        cached = views[torch.arange(len(views)), drawn]
-        return torch.cat([cached, self._inputs.vector_batch(batch, prefix)], -1) if self._inputs.vectors else cached
+        return self._with_vectors(views[torch.arange(len(views)), drawn], batch, prefix)
 
-    def _features(self, params: Params, batch: Mapping[str, Array], prefix: str, shift: Any) -> Tensor:
-        vectors = self._inputs.vector_batch(batch, prefix) if self._inputs.vectors else None
-        if not self._inputs.images:
-            assert vectors is not None
-            return vectors
-        images = self._inputs.image_batch(batch, prefix, shift)
-        encoded = conv(params, ENCODER, self._conv, images)
-        return encoded if vectors is None else torch.cat([encoded, vectors], dim=-1)
+    def _features(
+        self, params: Params, batch: Mapping[str, Array], prefix: str, shift: torch.Generator | None
+    ) -> Tensor:
+        encoded = None
+        if self._inputs.images:
+            encoded = conv(params, ENCODER, self._conv, self._inputs.image_batch(batch, prefix, shift))
+        return self._with_vectors(encoded, batch, prefix)
+
+    def _with_vectors(self, encoded: Tensor | None, batch: Mapping[str, Array], prefix: str) -> Tensor:
+        if not self._inputs.vectors:
+            assert encoded is not None
+            return encoded
+        vectors = self._inputs.vector_batch(batch, prefix)
+        return vectors if encoded is None else torch.cat([encoded, vectors], dim=-1)
 
     def _value_logits(self, params: Params, features: Tensor, action: Tensor) -> Tensor:
         """Critic outputs (members, B, bins)."""
