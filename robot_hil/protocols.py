@@ -151,7 +151,7 @@ class Agent(Protocol):
         ...
 
     def encode(self, state: Any, frames: Mapping[str, Array]) -> Array:
-        """Return the encoding (n, features) of n prepared observations: done once per frame, after the warm start."""
+        """Return encodings (n, *shape in `stored`) of n prepared observations: once per frame, after the warm start."""
         ...
 
     @property

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch.distributions import Normal, TanhTransform, TransformedDistribution
 
-from robot_hil.policies.torch.common import GroupAdam, polyak, random_shift, to_float
+from robot_hil.policies.torch.common import GroupAdam, polyak, random_shift, shifted, spread_shifts, to_float
 from robot_hil.policies.torch.networks import ConvSpec, MlpSpec, conv, gaussian, init_conv, init_mlp, mlp, soft_argmax
 
 
@@ -110,6 +110,25 @@ def test_random_shift_is_a_window_of_the_image_with_its_edges_repeated(pad: int)
             for j in range(7):
                 source = images[b, np.clip(i + down[b], 0, 4), np.clip(j + right[b], 0, 6)]
                 assert np.array_equal(shifted[b, i, j], source), (b, i, j)
+
+
+def test_a_shift_moves_what_is_seen_and_repeats_the_edge() -> None:
+    image = np.arange(12, dtype=np.uint8).reshape(1, 3, 4, 1)
+    assert shifted(image, 0, 0)[..., 0].tolist() == image[..., 0].tolist()
+    assert shifted(image, 1, 0)[0, ..., 0].tolist() == [[0, 1, 2, 3], [0, 1, 2, 3], [4, 5, 6, 7]]
+    assert shifted(image, 0, -2)[0, ..., 0].tolist() == [[2, 3, 3, 3], [6, 7, 7, 7], [10, 11, 11, 11]]
+
+
+def test_views_are_spread_over_the_allowed_shifts() -> None:
+    shifts = spread_shifts(8, 3)
+    assert shifts[0] == (0, 0)
+    assert len(set(shifts)) == 8
+    assert shifts == spread_shifts(8, 3)
+    assert max(abs(x) for pair in shifts for x in pair) <= 3
+    for axis in (0, 1):  # both directions of both axes are seen
+        assert min(pair[axis] for pair in shifts) < -1
+        assert max(pair[axis] for pair in shifts) > 1
+    assert spread_shifts(1, 3) == [(0, 0)]
 
 
 def test_random_shift_draws_each_offset_equally() -> None:
