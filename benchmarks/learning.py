@@ -2,6 +2,7 @@
 
     python benchmarks/learning.py pick_cube_state peg_insertion_state --seeds 0 1 2
     python benchmarks/learning.py pick_cube_state --baseline --seeds 0 1 2
+    python benchmarks/learning.py --table          # what is recorded, as the table of docs/results.md
 
 Runs go one after the other, each with the whole machine, into runs/learning/; a run that is there already is not
 repeated. Rows go to benchmarks/results/learning.json. Test seeds are 0, 1, 2; tuning used seed 100 and above.
@@ -13,7 +14,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from robot_hil.report.machine import Result, write_results
+from robot_hil.report.machine import Result, read_results, write_results
+from robot_hil.report.metrics import ACTOR_FILE, read_episodes
 from robot_hil.report.summary import SUMMARY_FILE
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -26,9 +28,22 @@ TARGETS = {
 }
 
 
+def folder(experiment: str, seed: int, baseline: bool) -> Path:
+    """Where a run is."""
+    return ROOT / "runs" / "learning" / f"{experiment}{'-hil_serl' if baseline else ''}-{seed}"
+
+
+def seconds_to_goal(run_folder: Path, env_steps_to_95: float | None) -> float | None:
+    """Return the time from the last demonstration to the goal [s], imitation included."""
+    episodes = read_episodes(run_folder / ACTOR_FILE)
+    started = max(row.t_wall_s for row in episodes if row.phase == "demo")
+    trained = [row for row in episodes if row.phase == "train"]
+    return next((row.t_wall_s - started for row in trained if row.env_steps == env_steps_to_95), None)
+
+
 def run(experiment: str, seed: int, baseline: bool) -> dict[str, object] | None:
     """Train once and return the summary, or None when the run failed."""
-    out = ROOT / "runs" / "learning" / f"{experiment}{'-hil_serl' if baseline else ''}-{seed}"
+    out = folder(experiment, seed, baseline)
     if not (out / SUMMARY_FILE).exists():
         command = [
             sys.executable,
@@ -46,6 +61,9 @@ def run(experiment: str, seed: int, baseline: bool) -> dict[str, object] | None:
             print(f"{out.name}: exit code {done.returncode}")
             return None
     summary: dict[str, object] = json.loads((out / SUMMARY_FILE).read_text())
+    summary["training_s_to_95"] = seconds_to_goal(out, summary["env_steps_to_95"])  # type: ignore[arg-type]
+    cycle, demo_cycle = summary["cycle_steps"], summary["demo_cycle_steps"]
+    summary["cycle_ratio"] = cycle / demo_cycle if cycle and demo_cycle else None  # type: ignore[operator]
     return summary
 
 
@@ -56,6 +74,8 @@ def rows(experiment: str, seed: int, baseline: bool, summary: dict[str, object])
     wanted: list[tuple[str, str, bool, float | None]] = [
         ("success_rate", "share", True, None if baseline else success),
         ("env_steps_to_95", "steps", False, None if baseline else steps),
+        ("training_s_to_95", "s", False, 60.0 if experiment == "pick_cube_state" and not baseline else None),
+        ("cycle_ratio", "share of the demonstrator's steps", False, None if baseline else 0.6),
         ("cycle_steps", "steps", False, None),
         ("demo_cycle_steps", "steps", False, None),
         ("env_steps", "steps", False, None),
@@ -74,13 +94,36 @@ def rows(experiment: str, seed: int, baseline: bool, summary: dict[str, object])
     ]
 
 
+def table() -> str:
+    """Turn the recorded rows into Markdown."""
+    found: dict[str, dict[str, float | None]] = {}
+    for row in read_results(RESULTS):
+        label, key = row["name"].split(": ")
+        found.setdefault(label, {})[key] = row["value"]
+    head = ("run", "autonomous success", "env steps to 95 %", "training s to 95 %", "env steps", "human steps",
+            "cycle / demonstrator", "wall s", "lost / duplicated")  # fmt: skip
+    lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
+    for label, values in sorted(found.items()):
+        text = {key: "-" if value is None else f"{value:.0f}" for key, value in values.items()}
+        success, ratio = values["success_rate"], values["cycle_ratio"]
+        cycle = "-" if ratio is None else f"{values['cycle_steps']:.1f} / {text['demo_cycle_steps']} = {ratio:.2f}"
+        steps = (text[key] for key in ("env_steps_to_95", "training_s_to_95", "env_steps", "human_steps"))
+        lost = f"{text['steps_lost']} / {text['steps_duplicated']}"
+        lines.append(f"| {' | '.join((label, f'{success:.2f}', *steps, cycle, text['wall_s'], lost))} |")
+    return "\n".join(lines)
+
+
 def main() -> None:
     """Train what is missing, then compare and write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("experiments", nargs="*", help=f"of {', '.join(TARGETS)}; default pick_cube_state")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--baseline", action="store_true", help="the HIL-SERL baseline instead of the default agent")
+    parser.add_argument("--table", action="store_true", help="print what is recorded and train nothing")
     args = parser.parse_args()
+    if args.table:
+        print(table())
+        return
     if unknown := sorted(set(args.experiments) - set(TARGETS)):
         parser.error(f"no such experiment: {', '.join(unknown)}. Choose from {', '.join(TARGETS)}.")
     for experiment in args.experiments or ["pick_cube_state"]:
