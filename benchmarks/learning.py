@@ -45,18 +45,9 @@ def run(experiment: str, seed: int, baseline: bool) -> dict[str, object] | None:
     """Train once and return the summary, or None when the run failed."""
     out = folder(experiment, seed, baseline)
     if not (out / SUMMARY_FILE).exists():
-        command = [
-            sys.executable,
-            "-m",
-            "robot_hil.cli.main",
-            "train",
-            experiment,
-            "--seed",
-            str(seed),
-            "--out",
-            str(out),
-        ]
-        done = subprocess.run([*command, *(["--baseline"] if baseline else [])], cwd=ROOT, check=False)
+        command = [sys.executable, "-m", "robot_hil.cli.main", "train", experiment, "--seed", str(seed)]
+        command += ["--out", str(out), *(["--baseline"] if baseline else [])]
+        done = subprocess.run(command, cwd=ROOT, check=False)
         if done.returncode:
             print(f"{out.name}: exit code {done.returncode}")
             return None
@@ -114,7 +105,7 @@ def table() -> str:
 
 
 def main() -> None:
-    """Train what is missing, then compare and write."""
+    """Train what is missing and record it, or print what is recorded."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("experiments", nargs="*", help=f"of {', '.join(TARGETS)}; default pick_cube_state")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])

@@ -47,6 +47,7 @@ class AnchoredConfig:
     for want of data, do not tempt it."""
     clip_norm: float = 10.0
     filters: tuple[int, ...] = (16, 32)
+    """Of each camera's encoder, one number for every convolution."""
     strides: tuple[int, ...] = (2, 2)
     image_size: int = 64
     """Side to which images are scaled down [pixels]."""

@@ -1,7 +1,7 @@
 """Anchored RLPD: the default agent. Off-policy actor-critic, LayerNorm ensemble, bounded values, human anchor.
 
-RLPD (Ball et al. 2023, arXiv 2302.02948) with a categorical critic on the known range of returns, targets from a
-subset of members, a delayed actor, a behaviour-cloning warm start, and a pull towards human actions.
+RLPD (Ball et al. 2023, arXiv 2302.02948) with targets from a subset of members, clipped to the known range of returns,
+one actor update per round of critic updates, a behaviour-cloning warm start, and a pull towards human actions.
 
 The actor is deterministic and explores with noise of a fixed size, as TD3 (Fujimoto et al. 2018, arXiv 1802.09477).
 People show where to explore; a temperature that trades value for entropy either let the noise grow until a policy that

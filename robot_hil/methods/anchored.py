@@ -30,7 +30,8 @@ class Anchored(Method):
     reaction_steps: int = 3
     """Policy steps just before an intervention that led to it: a person needs that long to react."""
     reaction_cost: float = 0.0
-    """Taken from the rewards of the reaction window in total, spread evenly, when > 0 (as RLIF does)."""
+    """Taken from the rewards of the reaction window in total, spread evenly, when > 0 (as RLIF does). Returns then fall
+    below 0: let the agent's `value_range` reach there, or its targets are clipped at the old end."""
 
     def __post_init__(self) -> None:
         Method.__post_init__(self)
