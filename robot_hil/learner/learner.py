@@ -45,8 +45,9 @@ class LearnerConfig:
     def __post_init__(self) -> None:
         if not 0 < self.gamma <= 1:
             raise ConfigError(f"gamma is {self.gamma}; it must lie in (0, 1].")
-        if min(self.batch_size, self.clone_batch_size) < 1 or self.publish_every < 1 or self.rounds_per_step <= 0:
-            raise ConfigError("batch_size, clone_batch_size, publish_every and rounds_per_step must be above 0.")
+        for name in ("batch_size", "clone_batch_size", "publish_every", "rounds_per_step"):
+            if getattr(self, name) <= 0:
+                raise ConfigError(f"{name} is {getattr(self, name)}; it must be above 0.")
 
 
 class Learner:
