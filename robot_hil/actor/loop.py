@@ -101,8 +101,8 @@ class ControlLoop:
     def run_episode(self, stream: Stream, episode_id: int) -> EpisodeResult:
         """Run one episode from reset to its last step.
 
-        TRAIN: the policy explores, the person may take over. DEMO: the person alone drives. EVAL: the policy acts
-        deterministically; a device serves for e-stop, pause and verdicts only (give no simulated person). Raises
+        TRAIN: the policy explores, the person may take over. DEMO: the person alone drives. EVAL, CHECK: the policy
+        acts deterministically; a device serves for e-stop, pause and verdicts only (give no simulated person). Raises
         what `env` or `policy` raised, and `SafetyError` on an e-stop, after closing the episode: nothing is cleared
         or retried here. When a stop was requested before the episode began nothing moves and the result has 0 steps.
         """
@@ -175,7 +175,7 @@ class ControlLoop:
         t_obs = self.clock.now()
         proposal, version = None, -1
         if stream is not Stream.DEMO and self._policy is not None:
-            proposal = self._policy.act(obs, deterministic=stream is Stream.EVAL)
+            proposal = self._policy.act(obs, deterministic=stream.autonomous)
             version = self._policy.version
             if self._previewer is not None:
                 self._previewer.observe_proposal(proposal)
@@ -244,11 +244,11 @@ class ControlLoop:
     # -- the person ------------------------------------------------------------------------------------------------
 
     def _ask_person(self, stream: Stream) -> tuple[TeleopSample, list[TeleopEvent]]:
-        """Return the newest sample and all edges; in evaluation the sample never asks for control."""
+        """Return the newest sample and all edges; while the policy is alone the sample never asks for control."""
         if self._teleop is None:
             return TeleopSample(status=SampleStatus.DISCONNECTED, t=self.clock.now()), []
         sample = self._teleop.latest()
-        if stream is Stream.EVAL:
+        if stream.autonomous:
             sample = replace(sample, engaged=False, action=None)
         return sample, self._teleop.drain_events()
 

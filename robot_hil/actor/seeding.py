@@ -15,6 +15,12 @@ class Stream(IntEnum):
     TRAIN = 0
     DEMO = 1
     EVAL = 2
+    CHECK = 3
+
+    @property
+    def autonomous(self) -> bool:
+        """The policy alone, without exploring: nobody helps and nothing is learnt from it."""
+        return self in (Stream.EVAL, Stream.CHECK)
 
 
 class Role(IntEnum):

@@ -147,8 +147,7 @@ class ActorProcess:
                 self.robot.tell(reason)
                 self._finish(reason)
                 return reason
-            self.robot.tell("the robot tries, the person helps", "train")
-            row = self.robot.run(Stream.TRAIN, episode)
+            row = self.robot.try_next(tracker.check_due(), episode)
             if row is not None:
                 self.rows.write(row)
                 tracker.add(row)
@@ -179,6 +178,8 @@ class ActorProcess:
         newest = self.weights.latest()
         if newest is None:
             return False
+        if self.robot.checking:
+            return True  # one policy is checked, not several
         if newest.sha256 != self._version_key:
             self._version_key = newest.sha256
             self.robot.policy.set_params(newest.version, self.agent.load_actor(newest.params))

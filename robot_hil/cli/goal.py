@@ -20,6 +20,8 @@ class GoalTracker:
         self._since: int | None = None
         self._train_started_s: float | None = None
         self._last: EpisodeRow | None = None
+        self._checked = 0
+        self._since_failed_check: int | None = None
         for row in rows:
             self.add(row)
 
@@ -35,18 +37,18 @@ class GoalTracker:
 
     def add(self, row: EpisodeRow) -> None:
         """Take in a finished episode."""
-        if row.phase == "demo" and row.success:
-            self._demos.append(row)
-        if row.phase != "train":
-            return
-        if self._train_started_s is None:
-            self._train_started_s = row.t_wall_s
-        self._last = row
-        self._recent = [*self._recent[-WINDOW + 1 :], row]
-        if self._since is not None:
-            self._since += 1
-        elif window_of(self._recent).is_goal:
-            self._since = 0
+        if row.phase == "demo":
+            self._demos += [row] if row.success else []
+        elif row.phase == "train":
+            self._add_trial(row)
+        elif row.phase == "check":
+            self._checked = self._checked + 1 if row.success else 0
+            self._since_failed_check = self._since_failed_check if row.success else 0
+
+    def check_due(self) -> bool:
+        """Whether the next episode should be a check: training seems done, and checks have yet to confirm it."""
+        rested = self._since_failed_check is None or self._since_failed_check >= self._goal.check_pause
+        return not self.done() and self._ready() and rested
 
     def done(self) -> str:
         """Return why training is over, in words; empty while it goes on."""
@@ -54,13 +56,30 @@ class GoalTracker:
         if self._last is None:
             return ""
         assert self._train_started_s is not None
-        if self._since is not None and self._since >= goal.settle_episodes and self._steady() and self._fast_enough():
+        if self._ready() and self._checked >= goal.check_episodes:
             return "goal reached"
         if self._last.env_steps >= goal.max_env_steps:
             return f"{self._last.env_steps} env steps made (--goal.max-env-steps)"
         if self._last.t_wall_s - self._train_started_s >= goal.max_train_s:
             return f"{goal.max_train_s:.0f} s of training passed (--goal.max-train-s)"
         return ""
+
+    def _add_trial(self, row: EpisodeRow) -> None:
+        if self._train_started_s is None:
+            self._train_started_s = row.t_wall_s
+        self._last = row
+        self._checked = 0
+        if self._since_failed_check is not None:
+            self._since_failed_check += 1
+        self._recent = [*self._recent[-WINDOW + 1 :], row]
+        if self._since is not None:
+            self._since += 1
+        elif window_of(self._recent).is_goal:
+            self._since = 0
+
+    def _ready(self) -> bool:
+        settled = self._since is not None and self._since >= self._goal.settle_episodes
+        return settled and self._steady() and self._fast_enough()
 
     def _steady(self) -> bool:
         """The newest episodes too went well without help: what is kept is the policy of now, not that of the goal."""

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from robot_hil.actor.seeding import Stream
 from robot_hil.cli import compose
 from robot_hil.cli.actor import Demonstrator, Memory
 from robot_hil.cli.goal import GoalTracker
@@ -75,8 +74,7 @@ class InProcess:
                 self.robot.tell(reason)
                 return reason
             self._publish()  # at every episode, so that a resumed run acts with the same weights
-            self.robot.tell("the robot tries, the person helps", "train")
-            row = self.robot.run(Stream.TRAIN, episode)
+            row = self.robot.try_next(self.tracker.check_due(), episode)
             self._train()
             episode += 1
             if row is not None:

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from robot_hil.experiments.base import Experiment
 
 _log = logging.getLogger(__name__)
-PHASES: dict[Stream, Phase] = {Stream.DEMO: "demo", Stream.TRAIN: "train", Stream.EVAL: "eval"}
+PHASES: dict[Stream, Phase] = {
+    Stream.DEMO: "demo", Stream.TRAIN: "train", Stream.CHECK: "check", Stream.EVAL: "eval"
+}  # fmt: skip
 _MAX_FAULTS = 10
 
 
@@ -127,6 +129,19 @@ class Robot:
             return None
         return self._row(result)
 
+    @property
+    def checking(self) -> bool:
+        """Whether a check is under way: the policy then stays as it is."""
+        return self._phase == "check"
+
+    def try_next(self, check: bool, episode_id: int) -> EpisodeRow | None:
+        """Run an episode of training, or a check of what it has taught; see `run`."""
+        if check:
+            self.tell("a check: the robot alone", "check")
+            return self.run(Stream.CHECK, episode_id)
+        self.tell("the robot tries, the person helps", "train")
+        return self.run(Stream.TRAIN, episode_id)
+
     def tell(self, message: str, phase: Phase | None = None) -> None:
         """Show `message` to the operator; `phase` says what is going on while no episode runs."""
         self._phase = phase or self._phase
@@ -172,7 +187,7 @@ class Robot:
         self._onsets += step.onset
         if self._phase == "train":
             self.env_steps += 1
-        if self._phase != "eval":
+        if self._phase in ("demo", "train"):
             self.sink(step)
         decision = self._loop.last_decision if self._loop else None
         self._write_live(decision.state.value if decision else "idle")

@@ -37,7 +37,12 @@ CONTROL_STYLES = {
     "hold": ("HOLD", "bold white on magenta"),
     "estop": ("EMERGENCY STOP", "bold white on red"),
 }
-PHASE_WORDS = {"demo": "demonstrations", "train": "training", "eval": "evaluation, person off"}
+PHASE_WORDS = {
+    "demo": "demonstrations",
+    "train": "training",
+    "check": "check, person off",
+    "eval": "evaluation, person off",
+}
 BARS = "▁▂▃▄▅▆▇█"
 SPARK_WIDTH = 48
 
@@ -114,12 +119,14 @@ def plain_line(run: RunState) -> str:
     parts = [_duration(live.t_wall_s if live else 0.0), PHASE_WORDS[run.phase]]
     if run.phase == "demo":
         parts.append(f"{len(run.of_phase('demo'))} recorded")
-    elif run.phase == "eval":
-        rows = run.of_phase("eval")
+    elif run.phase in ("check", "eval"):
+        rows = _trials_alone(run)
         parts.append(f"success {sum(row.success for row in rows)}/{len(rows)}")
     elif window is not None:
         cycle = "-" if window.cycle_steps is None else f"{window.cycle_steps:.0f} steps"
         parts += [f"success {window.success_rate:.0%}", f"human {window.human_share:.0%}", f"cycle {cycle}"]
+    elif live is not None and live.message:
+        parts.append(live.message)  # e.g. how far the imitation of the demonstrations is
     if live is not None and run.phase == "train":
         parts.append(f"{live.env_steps} env steps")
     if run.learner is not None and run.phase == "train":
@@ -150,8 +157,8 @@ def _skill_rows(run: RunState) -> list[tuple[str, str, str]]:
     """Return name, value and style of what tells how good the policy is."""
     demo_cycle = mean_cycle(run.of_phase("demo"))
     versus = "" if demo_cycle is None else f" (person {demo_cycle:.0f})"
-    evaluation = run.of_phase("eval")
-    if run.phase == "eval" and evaluation:
+    evaluation = _trials_alone(run)
+    if evaluation:
         good = sum(row.success for row in evaluation)
         low, high = wilson_interval(good, len(evaluation))
         return [
@@ -169,6 +176,14 @@ def _skill_rows(run: RunState) -> list[tuple[str, str, str]]:
         ("cycle time", _cycle(window.cycle_steps if window else None) + versus, ""),
         ("episodes", str(len(run.episodes)), ""),
     ]  # fmt: skip
+
+
+def _trials_alone(run: RunState) -> list[EpisodeRow]:
+    """Return the episodes of the evaluation or check under way, none in other phases."""
+    if run.phase not in ("check", "eval"):
+        return []
+    trained = max((row.env_steps for row in run.episodes), default=0)
+    return [row for row in run.of_phase(run.phase) if row.env_steps == trained]
 
 
 def _machine_rows(run: RunState) -> list[tuple[str, str, str]]:

@@ -18,7 +18,8 @@ ACTOR_FILE = "actor.jsonl"
 LEARNER_FILE = "learner.jsonl"
 LIVE_FILE = "live.json"
 
-Phase = Literal["demo", "train", "eval"]
+Phase = Literal["demo", "train", "check", "eval"]
+"""A check is a trial without the person during training, the evaluation comes after it."""
 Row = dict[str, Any]
 
 
@@ -29,7 +30,7 @@ class EpisodeRow:
     t_wall_s: float
     """Seconds the run has lasted at the end of the episode; the time between a stop and a resume does not count."""
     env_steps: int
-    """Online steps of the run, this episode included; demonstrations and evaluation do not count."""
+    """Online steps of the run, this episode included; demonstrations, checks and evaluation do not count."""
     episode_id: int
     steps: int
     """Steps of this episode."""

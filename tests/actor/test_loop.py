@@ -130,9 +130,10 @@ def test_demonstration():
         assert step.intervention_id == -1
 
 
-def test_evaluation_is_deterministic_and_lets_nobody_take_over():
+@pytest.mark.parametrize("stream", [Stream.EVAL, Stream.CHECK])
+def test_alone_the_policy_is_deterministic_and_nobody_takes_over(stream):
     rig = Rig({1: ENGAGED})
-    result = rig.run(Stream.EVAL)
+    result = rig.run(stream)
     rig.check()
     assert result.human_steps == 0
     assert all((s.action_executed == 0.5).all() for s in rig.steps)

@@ -20,7 +20,7 @@ def row(number: int, steps: int = 20, **values: object) -> EpisodeRow:
 
 
 def test_goal_needs_a_full_window_then_settles() -> None:
-    tracker = GoalTracker(Goal(settle_episodes=3, cycle_ratio=0.0))
+    tracker = GoalTracker(Goal(settle_episodes=3, cycle_ratio=0.0, check_episodes=0))
     for number in range(1, 23):
         tracker.add(row(number))
         assert not tracker.done()
@@ -29,10 +29,46 @@ def test_goal_needs_a_full_window_then_settles() -> None:
 
 
 def test_a_slow_policy_goes_on() -> None:
-    goal = Goal(settle_episodes=0, cycle_ratio=0.5)
+    goal = Goal(settle_episodes=0, cycle_ratio=0.5, check_episodes=0)
     demos = [row(0, 30, phase="demo")]
     assert not GoalTracker(goal, [*demos, *(row(i, 20) for i in range(1, 30))]).done()
     assert GoalTracker(goal, [*demos, *(row(i, 15) for i in range(1, 30))]).done() == "goal reached"
+
+
+def test_training_ends_after_checks_that_all_succeed() -> None:
+    tracker = GoalTracker(Goal(settle_episodes=0, cycle_ratio=0.0, check_episodes=3))
+    for number in range(1, 21):
+        assert not tracker.check_due()
+        tracker.add(row(number))
+    for number in range(21, 24):
+        assert tracker.check_due()
+        assert not tracker.done()
+        tracker.add(row(number, phase="check", env_steps=400))
+    assert tracker.done() == "goal reached"
+    assert not tracker.check_due()
+
+
+def test_a_failed_check_goes_back_to_training_for_a_while() -> None:
+    goal = Goal(settle_episodes=0, cycle_ratio=0.0, check_episodes=2, check_pause=4)
+    tracker = GoalTracker(goal, [row(i) for i in range(1, 21)])
+    tracker.add(row(21, phase="check", env_steps=400))
+    tracker.add(row(22, phase="check", env_steps=400, success=False))
+    for number in range(23, 27):
+        assert not tracker.check_due()
+        tracker.add(row(number))
+    assert tracker.check_due()
+    tracker.add(row(27, phase="check", env_steps=520))
+    assert not tracker.done()  # successes of the earlier check do not count
+    tracker.add(row(28, phase="check", env_steps=520))
+    assert tracker.done() == "goal reached"
+
+
+def test_no_check_of_a_policy_that_needs_help() -> None:
+    tracker = GoalTracker(Goal(settle_episodes=0, cycle_ratio=0.0), [row(i) for i in range(1, 21)])
+    assert tracker.check_due()
+    for number in (21, 22):
+        tracker.add(row(number, human_steps=1))
+    assert not tracker.check_due()
 
 
 def test_limits_end_training_in_any_case() -> None:
@@ -44,7 +80,7 @@ def test_limits_end_training_in_any_case() -> None:
 
 def test_a_goal_reached_in_an_earlier_session_counts() -> None:
     rows = [*(row(i) for i in range(1, 21)), *(row(i, success=False) for i in range(21, 24))]
-    tracker = GoalTracker(Goal(settle_episodes=3, cycle_ratio=0.0), rows)
+    tracker = GoalTracker(Goal(settle_episodes=3, cycle_ratio=0.0, check_episodes=0), rows)
     assert not tracker.done()  # the policy of now is worse than that of the goal
     for number in range(24, 43):
         tracker.add(row(number))

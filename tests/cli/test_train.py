@@ -6,6 +6,7 @@ import signal
 from pathlib import Path
 
 import numpy as np
+import pytest
 from cli.shell import TINY, Shell, child_of, interrupt, rows, until
 
 from robot_hil.learner import checkpoint
@@ -18,7 +19,7 @@ def summary(run: Path) -> dict[str, object]:
 
 
 def executed(run: Path) -> int:
-    return sum(row["steps"] for row in rows(run / "actor.jsonl") if row["phase"] != "eval")
+    return sum(row["steps"] for row in rows(run / "actor.jsonl") if row["phase"] in ("demo", "train"))
 
 
 def logged(run: Path) -> int:
@@ -132,3 +133,41 @@ def test_any_gymnasium_environment_can_be_trained(shell: Shell) -> None:
         "--out", "run",
     )  # fmt: skip
     assert summary(shell.folder / "run")["env_steps"] == 200  # one episode
+
+
+EASY = """
+import gymnasium, numpy as np
+
+class Easy(gymnasium.Env):
+    observation_space = gymnasium.spaces.Box(-1, 1, (2,), np.float32)
+    action_space = gymnasium.spaces.Box(-1, 1, (1,), np.float32)
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.left = 3
+        return np.zeros(2, np.float32), {}
+
+    def step(self, action):
+        self.left -= 1
+        done = self.left == 0
+        return np.zeros(2, np.float32), float(done), done, False, {"success": done}
+
+gymnasium.register("Easy-v0", Easy, max_episode_steps=10)
+"""
+
+
+@pytest.mark.parametrize("process", [(), ("--in-process",)])
+def test_training_ends_with_a_check_that_is_no_training(shell: Shell, process: tuple[str, ...]) -> None:
+    (shell.folder / "easy.py").write_text(EASY)
+    shell.run(
+        "train", "pick_cube_state", "--env", "easy:Easy-v0", "--agent.hidden", 32, 32, "--learner.start-after", 20,
+        "--goal.settle-episodes", 2, "--goal.check-episodes", 4, "--eval-episodes", 1, "--out", "run", *process,
+    )  # fmt: skip
+    run = shell.folder / "run"
+    phases = [row["phase"] for row in rows(run / "actor.jsonl")]
+    assert phases == ["train"] * 22 + ["check"] * 4 + ["eval"]
+    assert len({row["policy_version"] for row in rows(run / "actor.jsonl") if row["phase"] == "check"}) == 1
+    result = summary(run)
+    assert result["env_steps"] == 22 * 3
+    assert result["steps_logged"] == executed(run)
+    assert result["extras"]["checks"] == 4  # type: ignore[index]

@@ -85,6 +85,15 @@ def test_evaluation_shows_rate_and_interval(tmp_path: Path, make_episodes: MakeE
     assert "goal reached" in text
 
 
+def test_a_check_shows_the_trials_of_the_present_policy(tmp_path: Path, make_episodes: MakeEpisodes) -> None:
+    online = [row for row in make_episodes() if row.phase != "eval"]
+    failed = dataclasses.replace(online[-1], phase="check", success=False, env_steps=online[-1].env_steps - 500)
+    passed = dataclasses.replace(online[-1], phase="check", success=True)
+    run = write_run(tmp_path, [*online, failed, passed, passed], live(phase="check"))
+    assert "check, person off | success 2/2" in plain_line(run)
+    assert "100% of 2" in text_of(run)
+
+
 def test_nothing_jumps_between_phases(tmp_path: Path, make_episodes: MakeEpisodes) -> None:
     empty = RunState(tmp_path / "missing")
     empty.poll()
@@ -147,6 +156,8 @@ def test_plain_lines_of_the_other_phases(tmp_path: Path, make_episodes: MakeEpis
     rows = make_episodes()
     assert "7 recorded" in plain_line(write_run(tmp_path / "a", rows[:7], live(phase="demo")))
     assert "success 0/0" in plain_line(write_run(tmp_path / "b", rows[:60], live(phase="eval")))
+    imitating = live(phase="train", message="the learner imitates the demonstrations: 40 of 500 updates")
+    assert "40 of 500 updates" in plain_line(write_run(tmp_path / "c", rows[:20], imitating))
     assert plain_line(RunState(tmp_path / "none")) == "0:00 | demonstrations | 0 recorded"
 
 
