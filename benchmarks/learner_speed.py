@@ -79,10 +79,9 @@ def rate(work: Callable[[], object], seconds: float) -> float:
 def learning(agent: AnchoredRlpd, spec: EnvSpec, rows: int, seconds: float) -> tuple[float, float]:
     """Return critic updates per second and whole rounds per second."""
     state: Any = agent.init(spec, 0)
-    parts = itertools.cycle(batches(agent, spec, rows))
-    critic = rate(lambda: agent._update_critic(state, next(parts)), seconds)
-    whole = itertools.cycle(batches(agent, spec, rows * agent.updates_per_round))
-    return critic, rate(lambda: agent.update(state, next(whole)), seconds)
+    parts = itertools.cycle(batches(agent, spec, rows * agent.updates_per_round))
+    critics = rate(lambda: agent._update_critics(state, next(parts)), seconds) * agent.updates_per_round
+    return critics, rate(lambda: agent.update(state, next(parts)), seconds)
 
 
 def acting(agent: AnchoredRlpd, spec: EnvSpec, seconds: float) -> tuple[float, float]:

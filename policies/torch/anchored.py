@@ -168,16 +168,8 @@ class AnchoredRlpd:
 
     def update(self, state: TorchState, batch: Mapping[str, Array]) -> tuple[TorchState, dict[str, float]]:
         """`utd` critic updates on consecutive parts of `batch`, then one actor update on the last."""
-        rows = len(batch["reward"])
-        size = rows // self.config.utd
-        if size * self.config.utd != rows:
-            raise SpecError(f"batch has {rows} rows; give a multiple of utd = {self.config.utd}.")
-        metrics: dict[str, float] = {}
-        for i in range(self.config.utd):
-            part = {k: v[i * size : (i + 1) * size] for k, v in batch.items()}
-            features, metrics = self._update_critic(state, part)
-        metrics |= self._update_actor(state, part, features)
-        return state, metrics
+        features, last, metrics = self._update_critics(state, batch)
+        return state, metrics | self._update_actor(state, last, features)
 
     def export(self, state: TorchState) -> dict[str, Array]:
         """See `Agent.export`."""
@@ -232,7 +224,8 @@ class AnchoredRlpd:
         """Actions as the policy takes them while it explores: what the critics judge and the actor climbs."""
         return torch.tanh(raw + self.config.exploration * torch.randn(raw.shape, generator=state.generator))
 
-    def _target(self, state: TorchState, batch: Mapping[str, Array]) -> Tensor:
+    def _targets(self, state: TorchState, batch: Mapping[str, Array]) -> Tensor:
+        """Return the targets of `batch`, (B,)."""
         c = self.config
         with torch.no_grad():
             features = self._learning_features(state, batch, "next_obs")
@@ -243,9 +236,30 @@ class AnchoredRlpd:
             target: Tensor = losses.td_target(_tensor(batch, "reward"), _tensor(batch, "discount"), value)
             return target.clamp(*c.value_range)
 
-    def _update_critic(self, state: TorchState, batch: Mapping[str, Array]) -> tuple[Tensor, dict[str, float]]:
+    def _update_critics(
+        self, state: TorchState, batch: Mapping[str, Array]
+    ) -> tuple[Tensor, dict[str, Array], dict[str, float]]:
+        """Do `utd` updates of the critics; returns features and rows of the last minibatch, and its metrics.
+
+        The targets of all minibatches are made at once, by targets and members drawn once a round.
+        """
         c = self.config
-        target = self._target(state, batch)
+        size, rest = divmod(len(batch["reward"]), c.utd)
+        if rest:
+            raise SpecError(f"batch has {len(batch['reward'])} rows; give a multiple of utd = {c.utd}.")
+        targets = self._targets(state, batch)
+        for i in range(c.utd):
+            rows = slice(i * size, (i + 1) * size)
+            part = {name: values[rows] for name, values in batch.items()}
+            features, metrics = self._update_critic(state, part, targets[rows])
+        polyak(select(state.targets, "critic"), state.params, 1.0 - (1.0 - c.tau) ** c.utd)
+        return features, part, metrics
+
+    def _update_critic(
+        self, state: TorchState, batch: Mapping[str, Array], target: Tensor
+    ) -> tuple[Tensor, dict[str, float]]:
+        """Do one step of all critics; returns the features that it used, (B, features), without gradients."""
+        c = self.config
         features = self._learning_features(state, batch, "obs")
         logits = self._value_logits(state.params, features, _tensor(batch, "action"))
         weight = _tensor(batch, "critic_weight")
@@ -261,7 +275,6 @@ class AnchoredRlpd:
             pull = _tensor(batch, "imitate") * self._anchor_weight(state)
             loss = loss + losses.anchor_loss(mean, _tensor(batch, "action"), pull)
         state.optimizers["critic"].step(loss)
-        polyak(select(state.targets, "critic"), state.params, c.tau)
         state.counters["critic_updates"] += 1
         return features.detach(), {
             "critic_loss": float(loss.detach()) / c.ensemble,

@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 import torch
 from torch import Tensor
+from torch.optim.adam import adam
 
 from robot_hil.data.specs import Array, ArraySpec, EnvSpec, Observation
 from robot_hil.errors import SpecError, StorageError
@@ -43,39 +44,39 @@ class GroupAdam:
         self.tensors = [params[name] for name in self.names]
         for tensor in self.tensors:
             tensor.requires_grad_(True)
-        self._clip_norm = clip_norm
-        self._adam = torch.optim.Adam(self.tensors, lr=lr, fused=True)
+        self._rate, self._clip_norm = lr, clip_norm
+        self._means = [torch.zeros_like(tensor, requires_grad=False) for tensor in self.tensors]
+        self._squares = [torch.zeros_like(tensor, requires_grad=False) for tensor in self.tensors]
+        self._steps = [torch.zeros(()) for _ in self.tensors]
 
     def step(self, loss: Tensor) -> None:
         """Differentiate `loss` with respect to this group only and take one step."""
-        gradients = torch.autograd.grad(loss, self.tensors)
+        gradients = list(torch.autograd.grad(loss, self.tensors))
         if self._clip_norm is not None:
-            norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
-            scale = (self._clip_norm / (norm + 1e-6)).clamp(max=1.0)
-            gradients = torch._foreach_mul(gradients, scale)
-        for tensor, gradient in zip(self.tensors, gradients, strict=True):
-            tensor.grad = gradient
-        self._adam.step()
-        self._adam.zero_grad(set_to_none=True)
+            norm = float(torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients))))
+            if norm > self._clip_norm:
+                torch._foreach_mul_(gradients, self._clip_norm / norm)
+        with torch.no_grad():
+            # the function under torch.optim.Adam, whose class takes longer than these networks' arithmetic
+            adam(
+                self.tensors, gradients, self._means, self._squares, [], self._steps,
+                fused=True, amsgrad=False, beta1=0.9, beta2=0.999, lr=self._rate, weight_decay=0.0, eps=1e-8,
+                maximize=False,
+            )  # fmt: skip
 
     def export(self) -> dict[str, Tensor]:
         """Return moments and step counts as `name/mean|square|step`; zeros before the first step."""
         out: dict[str, Tensor] = {}
-        for name, tensor in zip(self.names, self.tensors, strict=True):
-            moments = self._adam.state.get(tensor, {})
-            out[f"{name}/mean"] = moments.get("exp_avg", torch.zeros_like(tensor)).detach()
-            out[f"{name}/square"] = moments.get("exp_avg_sq", torch.zeros_like(tensor)).detach()
-            out[f"{name}/step"] = torch.as_tensor(moments.get("step", 0.0), dtype=torch.float32).reshape(())
+        for name, mean, square, step in zip(self.names, self._means, self._squares, self._steps, strict=True):
+            out |= {f"{name}/mean": mean, f"{name}/square": square, f"{name}/step": step}
         return out
 
     def load(self, saved: Mapping[str, Tensor]) -> None:
         """Take over what `export` returned."""
-        for name, tensor in zip(self.names, self.tensors, strict=True):
-            self._adam.state[tensor] = {
-                "exp_avg": saved[f"{name}/mean"].clone(),
-                "exp_avg_sq": saved[f"{name}/square"].clone(),
-                "step": saved[f"{name}/step"].clone(),
-            }
+        for name, mean, square, step in zip(self.names, self._means, self._squares, self._steps, strict=True):
+            mean.copy_(saved[f"{name}/mean"])
+            square.copy_(saved[f"{name}/square"])
+            step.copy_(saved[f"{name}/step"])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -38,7 +38,7 @@ def test_a_critic_update_leaves_the_actor_bit_identical(pixels: bool, frozen: bo
     agent, state = started(replace(SMALL, bins=bins, freeze_encoder=frozen), pixels)
     agent.update(state, batch_for(agent, pixels=pixels))  # moments are not zero any more
     before = agent.export(state)
-    agent._update_critic(state, batch_for(agent, pixels=pixels))
+    agent._update_critics(state, batch_for(agent, pixels=pixels))
     moved = changed(before, agent.export(state))
     encoder = {"params/encoder"} if pixels and not frozen else set()
     assert moved == {"params/critic", "targets/critic", "adam/critic", "counters/critic_updates", "generator"} | encoder
@@ -117,7 +117,7 @@ def test_the_target_is_the_minimum_of_a_subset_drawn_without_replacement() -> No
     agent, state = started()
     constant_targets(state, [0.1, 0.2, 0.3, 0.4])
     batch = batch_for(agent, rows=2, reward=0.0, discount=1.0)
-    seen = [round(float(agent._target(state, batch)[0]), 4) for _ in range(600)]
+    seen = [round(float(agent._targets(state, batch)[0]), 4) for _ in range(600)]
     # of the six pairs three have 0.1 as their minimum, two 0.2, one 0.3; 0.4 twice cannot be drawn
     share = {value: seen.count(value) / len(seen) for value in set(seen)}
     assert set(share) == {0.1, 0.2, 0.3}
@@ -128,16 +128,16 @@ def test_the_target_is_the_minimum_of_a_subset_drawn_without_replacement() -> No
 def test_a_target_stays_within_the_range_of_returns() -> None:
     agent, state = started(replace(SMALL, value_range=(-1.0, 2.0)))
     constant_targets(state, [9.0] * 4)
-    assert (agent._target(state, batch_for(agent, reward=0.0, discount=0.9)) == 2.0).all()
+    assert (agent._targets(state, batch_for(agent, reward=0.0, discount=0.9)) == 2.0).all()
     constant_targets(state, [-9.0] * 4)
-    assert (agent._target(state, batch_for(agent, reward=0.0, discount=0.9)) == -1.0).all()
+    assert (agent._targets(state, batch_for(agent, reward=0.0, discount=0.9)) == -1.0).all()
 
 
 def test_a_termination_ends_the_return_and_a_time_out_does_not() -> None:
     agent, state = started()
     constant_targets(state, [0.5] * 4)
-    assert agent._target(state, batch_for(agent, reward=0.25, discount=0.0)).tolist() == [0.25] * 8
-    assert agent._target(state, batch_for(agent, reward=0.25, discount=0.9)).tolist() == pytest.approx([0.7] * 8)
+    assert agent._targets(state, batch_for(agent, reward=0.25, discount=0.0)).tolist() == [0.25] * 8
+    assert agent._targets(state, batch_for(agent, reward=0.25, discount=0.9)).tolist() == pytest.approx([0.7] * 8)
 
 
 def test_the_anchor_pulls_towards_human_actions_and_fades() -> None:

@@ -25,9 +25,9 @@ HIL_SERL = HilSerlConfig(
 )  # fmt: skip
 EXPECTED: dict[str, dict[str, float]] = {
     "AnchoredConfig": {
-        "critic_loss": 0.1266541, "target_mean": 0.2437072, "q_mean": 0.1590657, "human_better": 0.6,
-        "anchor_loss": 0.3695745, "actor_loss": 0.2706833, "actor norm": 6.469088, "critic norm": 14.08983,
-        "action": 0.06972836,
+        "critic_loss": 0.1365855, "target_mean": 0.1948511, "q_mean": 0.1646517, "human_better": 0.7,
+        "anchor_loss": 0.4485603, "actor_loss": 0.3442068, "actor norm": 6.469697, "critic norm": 14.09003,
+        "action": 0.06592951,
     },
     "HilSerlConfig": {
         "critic_loss": 2.092836, "target_mean": -0.1947940, "q_mean": -0.1119022, "entropy": 0.1895096,
