@@ -41,7 +41,7 @@ class Goal:
     cycle_ratio: float = 0.6
     """Go on until the last 20 episodes took at most this share of the demonstrations' steps; 0 does not ask."""
     check_episodes: int = 20
-    """Once all that holds, so many trials without the person must succeed in a row, all by one policy; 0 does not ask.
+    """Once all that holds, so many trials without the person must succeed, as fast, by one policy; 0 does not ask.
     Twenty good episodes of training alone say little: a policy of 88 % has such a stretch now and then."""
     check_pause: int = 10
     """Episodes of training after a failed check before the next one."""

@@ -10,7 +10,12 @@ EXPERIMENT = Experiment(
     env_id="robot_hil/PegInsertion-v0",
     observation="pixels",
     person=PersonConfig(expert="peg_insertion", profile="competent", patience_steps=12),
-    agent=AnchoredConfig(exploration=0.08, value_range=(-1.0, 1.0)),
+    agent=AnchoredConfig(
+        exploration=0.08,
+        value_range=(-1.0, 1.0),
+        utd=2,
+        goal_features=("tip x - centre", "tip y - centre", "yaw of peg"),
+    ),
     method=Anchored(n_step=5, demo_share=0.15, reaction_cost=0.5, reaction_steps=10),
     learner=LearnerConfig(capacity=40_000, clone_updates=500, clone_batch_size=128),
     goal=Goal(max_env_steps=15000),

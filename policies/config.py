@@ -53,6 +53,14 @@ class AnchoredConfig:
     """Side to which images are scaled down [pixels]."""
     freeze_encoder: bool = True
     """Keep the encoder as the warm start on demonstrations left it; else critics and anchor go on training it."""
+    goal_features: tuple[str, ...] = ()
+    """Beginnings of the names of those vector features whose values at the end of a demonstration say where its goal
+    was, e.g. the tool's place. With cameras and a frozen encoder the warm start then also learns to tell from the
+    images how far away that is; critics and actor are given it. Without names there is no such estimate."""
+    goal_gain: float = 30.0
+    """They are given tanh(gain * distance), too: near the goal small distances matter much."""
+    goal_weight: float = 1.0
+    """Weight of the estimate's absolute error beside the imitation."""
     shift: int = 3
     """Random shift of images in training [pixels]."""
     views: int = 8
@@ -66,6 +74,8 @@ class AnchoredConfig:
             raise ConfigError(f"exploration is {self.exploration}; it is a standard deviation and must be >= 0.")
         if self.views < 1:
             raise ConfigError(f"views is {self.views}; give at least 1.")
+        if self.goal_features and not self.freeze_encoder:
+            raise ConfigError("goal_features need freeze_encoder: the estimate is learnt in the warm start alone.")
         if not 1 <= self.subset <= self.ensemble:
             raise ConfigError(f"subset is {self.subset}; allowed are 1 to ensemble = {self.ensemble}.")
 

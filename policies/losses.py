@@ -86,6 +86,11 @@ def anchor_loss(mean_action: A, human_action: A, weight: A) -> A:
     return (((mean_action - human_action) ** 2).sum(-1) * weight).mean()
 
 
+def distance_loss(estimate: A, actual: A, weight: A) -> A:
+    """Weighted absolute error, (B, G), (B, G), (B,): unlike the square it does not mind the far ones most."""
+    return (abs(estimate - actual).sum(-1) * weight).mean()
+
+
 def q_filter(q_human: A, q_policy: A, margin: float) -> A:
     """1 where the critic rates the human action at least `margin` above the policy's own, else 0 (Nair et al. 2018)."""
     return q_human > q_policy + margin

@@ -155,8 +155,13 @@ class Agent(Protocol):
         ...
 
     @property
-    def reads(self) -> tuple[str, ...]:
-        """Names of the `stored` arrays that `update` reads."""
+    def reads(self) -> Mapping[str, tuple[str, ...]]:
+        """Names of the `stored` arrays that `update` reads, for `obs` and `next_obs`."""
+        ...
+
+    @property
+    def imitates(self) -> Mapping[str, tuple[str, ...]]:
+        """Names of the `stored` arrays that `pretrain` reads, for `obs` and perhaps `end`, the episode's last."""
         ...
 
     def init(self, spec: EnvSpec, seed: int) -> Any:

@@ -37,6 +37,9 @@ from robot_hil.policies.torch.common import (
 )
 from robot_hil.policies.torch.networks import MlpSpec, Params, conv, init_conv, init_mlp, mlp
 
+GOAL = "goal"
+GOAL_HIDDEN = (128,)
+
 
 class AnchoredRlpd:
     """The agent; see `robot_hil.protocols.Agent`. Holds no learning state itself."""
@@ -58,7 +61,14 @@ class AnchoredRlpd:
         self._actions = spec.action.shape[0]
         self._conv = self._inputs.conv_spec(c.filters, c.strides)
         self._views = spread_shifts(c.views, c.shift)
-        features = self._inputs.vector_size + (self._conv.features if self._inputs.images else 0)
+        self._goal = self._inputs.elements(spec, c.goal_features)
+        if c.goal_features and not self._inputs.images:
+            raise SpecError(f"{spec.env_id} shows no images, and goal_features are learnt from images; leave them out.")
+        self._goal_head = MlpSpec(
+            inputs=self._conv.features + self._inputs.vector_size, outputs=len(self._goal), hidden=GOAL_HIDDEN
+        )
+        self._encoded = self._conv.features + 2 * len(self._goal)
+        features = self._inputs.vector_size + (self._encoded if self._inputs.images else 0)
         self._actor = MlpSpec(inputs=features, outputs=self._actions, hidden=c.hidden, activation=c.activation)
         self._critic = MlpSpec(
             inputs=features + self._actions * (2 if c.action_gain else 1),
@@ -79,6 +89,8 @@ class AnchoredRlpd:
         params: Params = {}
         if self._inputs.images:
             params |= init_conv(ENCODER, self._conv, generator)
+        if self._goal:
+            params |= init_mlp(GOAL, self._goal_head, generator, out_scale=0.1)
         params |= init_mlp("actor", self._actor, generator, out_scale=0.1)
         params |= init_mlp("critic", self._critic, generator, members=c.ensemble, out_scale=0.1)
         targets = {k: v.clone() for k, v in (select(params, "critic") | select(params, "actor")).items()}
@@ -90,7 +102,7 @@ class AnchoredRlpd:
         }
         rates = {"critic": c.learning_rate, "actor": c.actor_rate}
         optimizers = {g: GroupAdam(params, names, rates[g], c.clip_norm) for g, names in groups.items()}
-        cloned = [k for k in params if k.startswith(("actor/", ENCODER + "/"))]
+        cloned = [k for k in params if k.startswith(("actor/", ENCODER + "/", GOAL + "/"))]
         optimizers["clone"] = GroupAdam(params, cloned, c.clone_rate, c.clip_norm)
         return TorchState(
             params=params,
@@ -104,14 +116,14 @@ class AnchoredRlpd:
         """See `Agent.stored`."""
         arrays = self._inputs.stored(spec)
         if self.encoding:
-            arrays[self.encoding] = ArraySpec(shape=(len(self._views), self._conv.features))
+            arrays[self.encoding] = ArraySpec(shape=(len(self._views), self._encoded))
         return arrays
 
     def prepare(self, obs: Observation) -> dict[str, Array]:
         """See `Agent.prepare`; the encoding is zero until `encode` is asked."""
         prepared = self._inputs.prepare(obs)
         if self.encoding:
-            prepared[self.encoding] = np.zeros((len(self._views), self._conv.features), np.float32)
+            prepared[self.encoding] = np.zeros((len(self._views), self._encoded), np.float32)
         return prepared
 
     @property
@@ -125,21 +137,28 @@ class AnchoredRlpd:
         views = np.concatenate([shifted(stacked, rows, columns) for rows, columns in self._views])
         with torch.inference_mode():
             images = self._inputs.image_batch({f"obs/{STACKED}": views}, "obs", None)
-            encoded = conv(state.params, ENCODER, self._conv, images)
+            vectors = {f"obs/{name}": np.tile(frames[name], (len(self._views), 1)) for name in self._inputs.vectors}
+            encoded, _ = self._encode(state.params, images, vectors, "obs")
             return encoded.reshape(len(self._views), len(stacked), -1).transpose(0, 1).contiguous().numpy()
 
     @property
-    def reads(self) -> tuple[str, ...]:
+    def reads(self) -> Mapping[str, tuple[str, ...]]:
         """See `Agent.reads`."""
-        if not self._inputs.images:
-            return self._inputs.vectors
-        return (*self._inputs.vectors, self.encoding or STACKED)
+        images = (self.encoding or STACKED,) if self._inputs.images else ()
+        return dict.fromkeys(("obs", "next_obs"), (*self._inputs.vectors, *images))
+
+    @property
+    def imitates(self) -> Mapping[str, tuple[str, ...]]:
+        """See `Agent.imitates`."""
+        images = (STACKED,) if self._inputs.images else ()
+        end = {"end": self._inputs.vectors} if self._goal else {}
+        return {"obs": (*self._inputs.vectors, *images), **end}
 
     # --- acting ------------------------------------------------------------------------------------------------
 
     def actor_params(self, state: TorchState) -> dict[str, Array]:
         """See `Agent.actor_params`: the average of recent actors, which does not follow each swing of the critics."""
-        return to_numpy(select(state.targets, "actor") | select(state.params, ENCODER))
+        return to_numpy(select(state.targets, "actor") | select(state.params, ENCODER) | select(state.params, GOAL))
 
     def load_actor(self, params: Mapping[str, Array]) -> Params:
         """Turn broadcast parameters into what `act` takes."""
@@ -158,13 +177,19 @@ class AnchoredRlpd:
 
     def pretrain(self, state: TorchState, batch: Mapping[str, Array]) -> tuple[TorchState, dict[str, float]]:
         """One behaviour-cloning step of actor (and encoder) on the rows that `imitate` marks."""
-        features = self._features(state.params, batch, "obs", state.generator)
+        features, distance = self._see(state.params, batch, "obs", state.generator)
         mean = torch.tanh(mlp(state.params, "actor", self._actor, features))
         loss = losses.anchor_loss(mean, _tensor(batch, "action"), _tensor(batch, "imitate"))
+        metrics = {"clone_loss": float(loss.detach())}
+        if distance is not None:
+            end, now = (self._inputs.vector_batch(batch, prefix)[:, self._goal] for prefix in ("end", "obs"))
+            error = losses.distance_loss(distance, end - now, _tensor(batch, "end_known"))
+            metrics["goal_error"] = float(error.detach())
+            loss = loss + self.config.goal_weight * error
         state.optimizers["clone"].step(loss)
         polyak(select(state.targets, "actor"), state.params, 1.0)
         state.counters["pretrain_updates"] += 1
-        return state, {"clone_loss": float(loss.detach())}
+        return state, metrics
 
     def update(self, state: TorchState, batch: Mapping[str, Array]) -> tuple[TorchState, dict[str, float]]:
         """`utd` critic updates on consecutive parts of `batch`, then one actor update on the last."""
@@ -192,10 +217,27 @@ class AnchoredRlpd:
     def _features(
         self, params: Params, batch: Mapping[str, Array], prefix: str, shift: torch.Generator | None
     ) -> Tensor:
-        encoded = None
-        if self._inputs.images:
-            encoded = conv(params, ENCODER, self._conv, self._inputs.image_batch(batch, prefix, shift))
-        return self._with_vectors(encoded, batch, prefix)
+        return self._see(params, batch, prefix, shift)[0]
+
+    def _see(
+        self, params: Params, batch: Mapping[str, Array], prefix: str, shift: torch.Generator | None
+    ) -> tuple[Tensor, Tensor | None]:
+        """Return features (B, features), and the estimated distance to the goal (B, goal features) if there is one."""
+        if not self._inputs.images:
+            return self._with_vectors(None, batch, prefix), None
+        images = self._inputs.image_batch(batch, prefix, shift)
+        encoded, distance = self._encode(params, images, batch, prefix)
+        return self._with_vectors(encoded, batch, prefix), distance
+
+    def _encode(
+        self, params: Params, images: Tensor, batch: Mapping[str, Array], prefix: str
+    ) -> tuple[Tensor, Tensor | None]:
+        encoded = conv(params, ENCODER, self._conv, images)
+        if not self._goal:
+            return encoded, None
+        distance = mlp(params, GOAL, self._goal_head, self._with_vectors(encoded, batch, prefix))
+        known = distance.detach()  # what imitates must not bend the estimate
+        return torch.cat([encoded, known, torch.tanh(self.config.goal_gain * known)], dim=-1), distance
 
     def _with_vectors(self, encoded: Tensor | None, batch: Mapping[str, Array], prefix: str) -> Tensor:
         if not self._inputs.vectors:

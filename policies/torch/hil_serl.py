@@ -86,9 +86,15 @@ class HilSerl:
         raise SpecError("the HIL-SERL baseline caches no encoding.")
 
     @property
-    def reads(self) -> tuple[str, ...]:
+    def imitates(self) -> Mapping[str, tuple[str, ...]]:
+        """See `Agent.imitates`: it imitates nothing."""
+        return {}
+
+    @property
+    def reads(self) -> Mapping[str, tuple[str, ...]]:
         """See `Agent.reads`."""
-        return (*self._inputs.vectors, *((STACKED,) if self._inputs.images else ()))
+        names = (*self._inputs.vectors, *((STACKED,) if self._inputs.images else ()))
+        return {"obs": names, "next_obs": names}
 
     def init(self, spec: EnvSpec, seed: int) -> TorchState:
         """See `Agent.init`."""

@@ -20,7 +20,7 @@ class GoalTracker:
         self._since: int | None = None
         self._train_started_s: float | None = None
         self._last: EpisodeRow | None = None
-        self._checked = 0
+        self._check: list[EpisodeRow] = []
         self._since_failed_check: int | None = None
         for row in rows:
             self.add(row)
@@ -42,8 +42,7 @@ class GoalTracker:
         elif row.phase == "train":
             self._add_trial(row)
         elif row.phase == "check":
-            self._checked = self._checked + 1 if row.success else 0
-            self._since_failed_check = self._since_failed_check if row.success else 0
+            self._add_check(row)
 
     def check_due(self) -> bool:
         """Whether the next episode should be a check: training seems done, and checks have yet to confirm it."""
@@ -56,7 +55,7 @@ class GoalTracker:
         if self._last is None:
             return ""
         assert self._train_started_s is not None
-        if self._ready() and self._checked >= goal.check_episodes:
+        if self._ready() and len(self._check) >= goal.check_episodes:
             return "goal reached"
         if self._last.env_steps >= goal.max_env_steps:
             return f"{self._last.env_steps} env steps made (--goal.max-env-steps)"
@@ -68,7 +67,7 @@ class GoalTracker:
         if self._train_started_s is None:
             self._train_started_s = row.t_wall_s
         self._last = row
-        self._checked = 0
+        self._check = []
         if self._since_failed_check is not None:
             self._since_failed_check += 1
         self._recent = [*self._recent[-WINDOW + 1 :], row]
@@ -77,16 +76,22 @@ class GoalTracker:
         elif window_of(self._recent).is_goal:
             self._since = 0
 
+    def _add_check(self, row: EpisodeRow) -> None:
+        self._check.append(row)
+        slow = len(self._check) >= self._goal.check_episodes and not self._fast_enough(self._check)
+        if slow or not row.success:
+            self._check, self._since_failed_check = [], 0
+
     def _ready(self) -> bool:
         settled = self._since is not None and self._since >= self._goal.settle_episodes
-        return settled and self._steady() and self._fast_enough()
+        return settled and self._steady() and self._fast_enough(self._recent)
 
     def _steady(self) -> bool:
         """The newest episodes too went well without help: what is kept is the policy of now, not that of the goal."""
         return window_of(self._recent).unaided_rate >= GOAL_SUCCESS
 
-    def _fast_enough(self) -> bool:
-        cycle, demo_cycle = mean_cycle(self._recent), mean_cycle(self._demos)
+    def _fast_enough(self, episodes: Sequence[EpisodeRow]) -> bool:
+        cycle, demo_cycle = mean_cycle(episodes), mean_cycle(self._demos)
         if not self._goal.cycle_ratio or demo_cycle is None:
             return True
         return cycle is not None and cycle <= self._goal.cycle_ratio * demo_cycle

@@ -90,8 +90,9 @@ class Learner:
     def _imitate(self, progress: Callable[[str, int, int], None], stop: Callable[[], bool]) -> dict[str, float]:
         config, only_demos = self.config, {"demo": 1.0}
         metrics: dict[str, float] = {}
+        out = self.replay.empty_batch(config.clone_batch_size, self.agent.imitates)
         for i in range(config.clone_updates):
-            batch = self._sample(config.clone_batch_size, only_demos)
+            batch = self._sample(config.clone_batch_size, only_demos, out)
             self.state, metrics = self.agent.pretrain(self.state, batch)
             progress("imitating demonstrations", i + 1, config.clone_updates)
             if stop():
@@ -101,8 +102,10 @@ class Learner:
     def _warm_critics(self, progress: Callable[[str, int, int], None], stop: Callable[[], bool]) -> dict[str, float]:
         config, only_demos = self.config, {"demo": 1.0}
         metrics: dict[str, float] = {}
+        rows = config.batch_size * self.agent.updates_per_round
+        out = self.replay.empty_batch(rows, self.agent.reads)
         for i in range(config.critic_warmup):
-            batch = self._sample(config.batch_size * self.agent.updates_per_round, only_demos)
+            batch = self._sample(rows, only_demos, out)
             self.state, more = self.agent.update(self.state, batch)
             self.rounds += 1
             metrics |= more
@@ -158,9 +161,9 @@ class Learner:
             self.replay.rewrite(self.agent.encoding, lambda frames: self.agent.encode(self.state, frames))
             self._encodes = True
 
-    def _sample(self, rows: int, fractions: Mapping[str, float]) -> Batch:
+    def _sample(self, rows: int, fractions: Mapping[str, float], out: Batch) -> Batch:
         method, gamma = self.method, self.config.gamma
-        return self.replay.sample(self._rng, fractions, rows, method.n_step, gamma, method.reward, method.aux)
+        return self.replay.sample(self._rng, fractions, rows, method.n_step, gamma, method.reward, method.aux, out)
 
     def _start_prefetcher(self) -> Prefetcher:
         parts, rows, gamma = self.agent.updates_per_round, self.config.batch_size, self.config.gamma

@@ -231,13 +231,16 @@ class ReplayBuffer:
         with self._gather_lock, self._lock:
             self._frames.rewrite(name, self._free, make)
 
-    def empty_batch(self, batch_size: int, names: Collection[str] | None = None) -> Batch:
+    def empty_batch(self, batch_size: int, reads: Mapping[str, Collection[str]] | None = None) -> Batch:
         """Return the observation arrays of a batch, for `sample(out=...)` to fill again and again.
 
-        With `names` a batch holds only these arrays, and the others are not read.
+        `reads` names the arrays wanted of `obs`, `next_obs` and `end`, the episode's last observation; what is not
+        wanted is not read. The default is all of `obs` and `next_obs`.
         """
         arrays: Batch = {}
-        for prefix in ("obs", "next_obs"):
+        if reads is None:
+            reads = {"obs": self._frames.names, "next_obs": self._frames.names}
+        for prefix, names in reads.items():
             arrays |= {f"{prefix}/{name}": a for name, a in self._frames.empty_batch(batch_size, names).items()}
         return arrays
 
@@ -268,11 +271,14 @@ class ReplayBuffer:
                 batch, next_slots = self._facts(rows, n_step, gamma, reward_view)
                 if aux_view is not None:
                     batch |= aux_view(self.columns(rows))
+                ends = self._ends(rows) if any(key.startswith("end/") for key in target) else rows
             batch |= {"pool": pool, "row": rows}
-            for prefix, slots in (("obs", rows), ("next_obs", next_slots)):
+            for prefix, slots in (("obs", rows), ("next_obs", next_slots), ("end", ends)):
                 wanted = (name for name in self._frames.names if f"{prefix}/{name}" in target)
                 self._frames.gather(slots, {name: target[f"{prefix}/{name}"] for name in wanted})
-        return {key: target[key] for key in target if key.startswith(("obs/", "next_obs/"))} | batch
+        if any(key.startswith("end/") for key in target):
+            batch["end_known"] = (ends >= 0).astype(np.float32)
+        return {key: target[key] for key in target if key.startswith(("obs/", "next_obs/", "end/"))} | batch
 
     def sample_view(
         self,
@@ -326,6 +332,14 @@ class ReplayBuffer:
             "actor_weight": ones.copy(),
         }
         return batch, self._columns["next_slot"][last]
+
+    def _ends(self, rows: Array) -> Array:
+        """Return the slots of the last observations of the episodes of `rows`, -1 where the way there is cut."""
+        columns, last = self._columns, rows
+        while ((following := columns["next_row"][last]) >= 0).any():
+            last = np.where(following >= 0, following, last)
+        ended = columns["terminated"][last] | columns["truncated"][last]
+        return np.where(ended, columns["next_slot"][last], -1)
 
     def _chain(self, rows: Array, n_step: int, gamma: float, reward_view: RewardView) -> tuple[Array, Array, Array]:
         """Sum up to `n_step` rewards from `rows` on; return sums, bootstrap factors and the last row of each sum."""

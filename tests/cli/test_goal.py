@@ -63,6 +63,17 @@ def test_a_failed_check_goes_back_to_training_for_a_while() -> None:
     assert tracker.done() == "goal reached"
 
 
+def test_a_check_must_be_as_fast_too() -> None:
+    goal = Goal(settle_episodes=0, cycle_ratio=0.5, check_episodes=2)
+    demos = [row(0, 40, phase="demo")]
+    trained = GoalTracker(goal, [*demos, *(row(i, 20) for i in range(1, 21))])
+    for steps in (22, 20):
+        assert trained.check_due()
+        trained.add(row(30, steps, phase="check"))
+    assert not trained.done()
+    assert not trained.check_due()
+
+
 def test_no_check_of_a_policy_that_needs_help() -> None:
     tracker = GoalTracker(Goal(settle_episodes=0, cycle_ratio=0.0), [row(i) for i in range(1, 21)])
     assert tracker.check_due()

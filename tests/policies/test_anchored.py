@@ -11,6 +11,7 @@ import torch
 from contracts import agent_batch, agent_spec, assert_equal_arrays
 
 from robot_hil.data.specs import Array
+from robot_hil.errors import ConfigError, SpecError
 from robot_hil.policies.config import AnchoredConfig
 from robot_hil.policies.torch.anchored import AnchoredRlpd
 
@@ -204,7 +205,7 @@ def test_exploration_is_noise_of_the_size_asked_for() -> None:
 def test_every_view_of_a_frame_is_encoded_and_drawn() -> None:
     agent, state = started(replace(SMALL, views=3), pixels=True)
     frame = {name: np.array(value) for name, value in batch_for(agent, rows=2, pixels=True).items()}
-    images = {"stacked_images": frame["obs/stacked_images"]}
+    images = {name: frame[f"obs/{name}"] for name in ("stacked_images", "state")}
     views = agent.encode(state, images)
     assert views.shape == (2, 3, agent._conv.features)
     plain = agent._features(state.params, frame, "obs", None).detach().numpy()
@@ -215,11 +216,59 @@ def test_every_view_of_a_frame_is_encoded_and_drawn() -> None:
     assert seen == {0.0, 1.0, 2.0}
 
 
+GOAL = replace(SMALL, goal_features=("number 1", "number 3"), clone_rate=1e-2, shift=0, views=2)
+
+
+def with_end(batch: dict[str, Array]) -> dict[str, Array]:
+    """Add ends of episodes that the images tell: the first camera is as bright as feature 1 is far away."""
+    now = batch["obs/state"]
+    away = np.linspace(-1.0, 1.0, len(now), dtype=np.float32)
+    end = now.copy()
+    end[:, 1] += away
+    bright = np.broadcast_to((127 + 100 * away)[:, None, None, None], batch["obs/stacked_images"].shape)
+    known = np.ones(len(now), np.float32)
+    return batch | {"end/state": end, "end_known": known, "obs/stacked_images": bright.astype(np.uint8)}
+
+
+def test_the_warm_start_learns_from_images_how_far_the_goal_is() -> None:
+    agent, state = started(GOAL, pixels=True)
+    batch = with_end(batch_for(agent, rows=32, pixels=True))
+    assert set(agent.imitates) == {"obs", "end"}
+    first = agent.pretrain(state, batch)[1]["goal_error"]
+    last = [agent.pretrain(state, batch)[1]["goal_error"] for _ in range(300)][-1]
+    assert last < 0.3 * first
+    frames = {name: batch[f"obs/{name}"] for name in ("stacked_images", "state")}
+    encoded = agent.encode(state, frames)
+    distance, near = encoded[:, 0, -4:-2], encoded[:, 0, -2:]
+    assert np.abs(distance[:, 0] - np.linspace(-1, 1, 32)).mean() < 0.2
+    assert np.abs(distance[:, 1]).mean() < 0.2
+    assert near == pytest.approx(np.tanh(GOAL.goal_gain * distance), abs=1e-5)
+
+
+def test_an_unknown_end_teaches_nothing_and_updates_leave_the_estimate_alone() -> None:
+    agent, state = started(GOAL, pixels=True)
+    batch = with_end(batch_for(agent, pixels=True)) | {"end_known": np.zeros(8, np.float32)}
+    assert agent.pretrain(state, batch)[1]["goal_error"] == 0.0
+    before = agent.export(state)
+    agent.update(state, batch)
+    assert not {"params/goal", "params/encoder"} & changed(before, agent.export(state))
+    assert any(name.startswith("goal/") for name in agent.actor_params(state))
+
+
+def test_goal_features_that_cannot_be_are_refused() -> None:
+    with pytest.raises(SpecError, match=r"no feature's name begins with 'height'.*number 0, number 1"):
+        started(replace(SMALL, goal_features=("height",)), pixels=True)
+    with pytest.raises(SpecError, match="shows no images"):
+        started(replace(SMALL, goal_features=("number",)))
+    with pytest.raises(ConfigError, match="freeze_encoder"):
+        replace(SMALL, goal_features=("number",), freeze_encoder=False)
+
+
 def test_exported_names_belong_to_no_library() -> None:
-    agent, state = started(SMALL, pixels=True)
+    agent, state = started(GOAL, pixels=True)
     saved = agent.export(state)
     allowed = re.compile(
-        r"(params|targets|adam/(critic|actor|clone))/(encoder|actor|critic)/"
+        r"(params|targets|adam/(critic|actor|clone))/(encoder|actor|critic|goal)/"
         r"((dense|conv)\d+|out|norm)/(kernel|bias|scale|shift)(/(mean|square|step))?"
         r"|generator|counters/\w+"
     )
@@ -227,5 +276,5 @@ def test_exported_names_belong_to_no_library() -> None:
     assert {value.dtype.name for value in saved.values()} == {"float32", "uint8", "int64"}
     assert_equal_arrays(safetensors.numpy.load(safetensors.numpy.save(saved)), saved)
     acting = agent.actor_params(state)
-    assert {name.split("/")[0] for name in acting} == {"actor", "encoder"}
+    assert {name.split("/")[0] for name in acting} == {"actor", "encoder", "goal"}
     assert all(np.array_equal(value, saved[f"params/{name}"]) for name, value in acting.items())

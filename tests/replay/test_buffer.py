@@ -334,3 +334,19 @@ def test_memory_of_a_transition_with_two_cameras():
     images = {name: ArraySpec(shape=(128, 128, 3), dtype="uint8") for name in ("front", "wrist")}
     buffer = ReplayBuffer(images | {"state": ArraySpec(shape=(20,))}, 7, 100)
     assert buffer.bytes_per_slot <= 98_600
+
+
+def test_the_end_of_an_episode_is_known_once_it_has_come_whole(make_buffer, make_step):
+    buffer = make_buffer()
+    add_episode(buffer, make_step, 0, 5)
+    for t in (0, 1, 3):  # a step is missing
+        buffer.add(make_step(1, t, end="terminated" if t == 3 else ""))
+    buffer.add(make_step(2, 0))
+    buffer.add(make_step(2, 1))  # goes on
+    batch = draw(buffer, size=200, out=buffer.empty_batch(200, {"obs": ["id"], "end": ["id"]}))
+    assert "next_obs/id" not in batch
+    known = batch["end_known"] == 1
+    episode, step = batch["obs/id"][:, 2], batch["obs/id"][:, 3]
+    np.testing.assert_array_equal(known, (episode == 0) | ((episode == 1) & (step == 3)))
+    np.testing.assert_array_equal(batch["end/id"][known, 2], episode[known])
+    np.testing.assert_array_equal(batch["end/id"][known, 3], np.where(episode[known] == 0, 5, 4))
