@@ -12,6 +12,9 @@ from robot_hil.methods.base import Method
 from robot_hil.methods.hil_serl import HilSerl
 from robot_hil.policies.config import AnchoredConfig, HilSerlConfig
 
+BASELINE_UPDATES = 4
+"""Critic updates per step of the HIL-SERL baseline, which prescribes none: its learner runs as fast as it can."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PersonConfig:
@@ -73,9 +76,8 @@ class Experiment:
             raise ConfigError(f"demos is {self.demos}, must be >= 0; eval_episodes {self.eval_episodes}, must be >= 1.")
 
     def baseline(self) -> "Experiment":
-        """The same experiment under the HIL-SERL baseline, with as many critic updates per step."""
+        """The same experiment under the HIL-SERL baseline, with `BASELINE_UPDATES` critic updates per step."""
         learner, agent = self.learner, HilSerlConfig()
-        own_updates = self.agent.utd if isinstance(self.agent, AnchoredConfig) else agent.critic_to_actor
         return replace(
             self,
             agent=agent,
@@ -85,7 +87,7 @@ class Experiment:
                 gamma=0.97,
                 clone_updates=0,
                 critic_warmup=0,
-                rounds_per_step=learner.rounds_per_step * own_updates / agent.critic_to_actor,
+                rounds_per_step=BASELINE_UPDATES / agent.critic_to_actor,
             ),
         )
 

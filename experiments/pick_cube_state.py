@@ -10,7 +10,7 @@ EXPERIMENT = Experiment(
     env_id="robot_hil/PickCube-v0",
     observation="state",
     person=PersonConfig(expert="pick_cube"),
-    agent=AnchoredConfig(actor_rate=1e-4, tau=0.01, anchor_half_life=1000),
+    agent=AnchoredConfig(utd=2, actor_rate=1e-4, tau=0.01, anchor_half_life=1000),
     method=Anchored(n_step=5),
     learner=LearnerConfig(clone_updates=1000),
     goal=Goal(max_env_steps=3000),

@@ -42,12 +42,12 @@ def test_an_experiment_can_be_put_together(name: str, baseline: bool) -> None:
 
 
 @pytest.mark.parametrize("name", registry.NAMES)
-def test_the_baseline_makes_as_many_critic_updates_per_step(name: str) -> None:
+def test_the_baseline_makes_no_fewer_critic_updates_per_step(name: str) -> None:
     experiment = registry.get(name)
     baseline = experiment.baseline()
     assert isinstance(baseline.agent, HilSerlConfig)
     assert isinstance(baseline.method, HilSerl)
-    assert critic_updates_per_step(baseline) == pytest.approx(critic_updates_per_step(experiment))
+    assert critic_updates_per_step(baseline) >= critic_updates_per_step(experiment)
     assert baseline.baseline() == baseline
     assert (baseline.env_id, baseline.person, baseline.demos, baseline.goal) == (
         experiment.env_id, experiment.person, experiment.demos, experiment.goal,
