@@ -23,7 +23,6 @@ from robot_hil.policies.torch.common import (
     ENCODER,
     STACKED,
     GroupAdam,
-    Inputs,
     TorchState,
     detached,
     export_state,
@@ -31,14 +30,10 @@ from robot_hil.policies.torch.common import (
     observation_batch,
     polyak,
     select,
-    shifted,
-    spread_shifts,
     to_numpy,
 )
-from robot_hil.policies.torch.networks import MlpSpec, Params, conv, init_conv, init_mlp, mlp
-
-GOAL = "goal"
-GOAL_HIDDEN = (128,)
+from robot_hil.policies.torch.networks import MlpSpec, Params, init_mlp, mlp
+from robot_hil.policies.torch.vision import ENCODING, GOAL, Vision, empty_encoding, stored_views
 
 
 class AnchoredRlpd:
@@ -57,18 +52,9 @@ class AnchoredRlpd:
     def bind(self, spec: EnvSpec) -> None:
         """Fix shapes from the environment's `spec`. Needed before anything else."""
         c = self.config
-        self._inputs = Inputs.of(spec, c.image_size, c.shift)
+        self._vision = Vision.of(spec, c)
         self._actions = spec.action.shape[0]
-        self._conv = self._inputs.conv_spec(c.filters, c.strides)
-        self._views = spread_shifts(c.views, c.shift)
-        self._goal = self._inputs.elements(spec, c.goal_features)
-        if c.goal_features and not self._inputs.images:
-            raise SpecError(f"{spec.env_id} shows no images, and goal_features are learnt from images; leave them out.")
-        self._goal_head = MlpSpec(
-            inputs=self._conv.features + self._inputs.vector_size, outputs=len(self._goal), hidden=GOAL_HIDDEN
-        )
-        self._encoded = self._conv.features + 2 * len(self._goal)
-        features = self._inputs.vector_size + (self._encoded if self._inputs.images else 0)
+        features = self._vision.size
         self._actor = MlpSpec(inputs=features, outputs=self._actions, hidden=c.hidden, activation=c.activation)
         self._critic = MlpSpec(
             inputs=features + self._actions * (2 if c.action_gain else 1),
@@ -86,24 +72,22 @@ class AnchoredRlpd:
         self.bind(spec)
         c = self.config
         generator = torch.Generator().manual_seed(seed)
-        params: Params = {}
-        if self._inputs.images:
-            params |= init_conv(ENCODER, self._conv, generator)
-        if self._goal:
-            params |= init_mlp(GOAL, self._goal_head, generator, out_scale=0.1)
+        params = self._vision.init(generator)
         params |= init_mlp("actor", self._actor, generator, out_scale=0.1)
         params |= init_mlp("critic", self._critic, generator, members=c.ensemble, out_scale=0.1)
         targets = {k: v.clone() for k, v in (select(params, "critic") | select(params, "actor")).items()}
-        groups = {
-            "critic": [
-                k for k in params if k.startswith(("critic/",) if c.freeze_encoder else ("critic/", ENCODER + "/"))
-            ],
-            "actor": list(select(params, "actor")),
+        learns: dict[str, tuple[str, ...]] = {
+            "critic": ("critic/",) if c.freeze_encoder else ("critic/", ENCODER + "/"),
+            "actor": ("actor/",),
+            "clone": ("actor/", ENCODER + "/", GOAL + "/"),
         }
-        rates = {"critic": c.learning_rate, "actor": c.actor_rate}
-        optimizers = {g: GroupAdam(params, names, rates[g], c.clip_norm) for g, names in groups.items()}
-        cloned = [k for k in params if k.startswith(("actor/", ENCODER + "/", GOAL + "/"))]
-        optimizers["clone"] = GroupAdam(params, cloned, c.clone_rate, c.clip_norm)
+        rates = {"critic": c.learning_rate, "actor": c.actor_rate, "clone": c.clone_rate, "goal": c.learning_rate}
+        if self._vision.goal:
+            learns["goal"] = (GOAL + "/",)
+        optimizers = {
+            group: GroupAdam(params, [k for k in params if k.startswith(names)], rates[group], c.clip_norm)
+            for group, names in learns.items()
+        }
         return TorchState(
             params=params,
             targets=targets,
@@ -114,45 +98,33 @@ class AnchoredRlpd:
 
     def stored(self, spec: EnvSpec) -> dict[str, ArraySpec]:
         """See `Agent.stored`."""
-        arrays = self._inputs.stored(spec)
+        arrays = self._vision.inputs.stored(spec)
         if self.encoding:
-            arrays[self.encoding] = ArraySpec(shape=(len(self._views), self._encoded))
+            arrays[self.encoding] = ArraySpec(shape=stored_views(self._vision))
         return arrays
 
     def prepare(self, obs: Observation) -> dict[str, Array]:
         """See `Agent.prepare`; the encoding is zero until `encode` is asked."""
-        prepared = self._inputs.prepare(obs)
-        if self.encoding:
-            prepared[self.encoding] = np.zeros((len(self._views), self._encoded), np.float32)
-        return prepared
+        return empty_encoding(self._vision, self._vision.inputs.prepare(obs))
 
     @property
     def encoding(self) -> str:
         """See `Agent.encoding`: a frozen encoder's output is cached."""
-        return "encoding" if self._inputs.images and self.config.freeze_encoder else ""
+        return ENCODING if self._vision.frozen else ""
 
     def encode(self, state: TorchState, frames: Mapping[str, Array]) -> Array:
         """See `Agent.encode`: (n, views, features), the image as it is and shifted."""
-        stacked = frames[STACKED]
-        views = np.concatenate([shifted(stacked, rows, columns) for rows, columns in self._views])
-        with torch.inference_mode():
-            images = self._inputs.image_batch({f"obs/{STACKED}": views}, "obs", None)
-            vectors = {f"obs/{name}": np.tile(frames[name], (len(self._views), 1)) for name in self._inputs.vectors}
-            encoded, _ = self._encode(state.params, images, vectors, "obs")
-            return encoded.reshape(len(self._views), len(stacked), -1).transpose(0, 1).contiguous().numpy()
+        return self._vision.encode(state.params, frames[STACKED])
 
     @property
     def reads(self) -> Mapping[str, tuple[str, ...]]:
         """See `Agent.reads`."""
-        images = (self.encoding or STACKED,) if self._inputs.images else ()
-        return dict.fromkeys(("obs", "next_obs"), (*self._inputs.vectors, *images))
+        return self._vision.reads(("obs", "next_obs"), cached=True)
 
     @property
     def imitates(self) -> Mapping[str, tuple[str, ...]]:
         """See `Agent.imitates`."""
-        images = (STACKED,) if self._inputs.images else ()
-        end = {"end": self._inputs.vectors} if self._goal else {}
-        return {"obs": (*self._inputs.vectors, *images), **end}
+        return self._vision.reads(("obs",), cached=False)
 
     # --- acting ------------------------------------------------------------------------------------------------
 
@@ -167,7 +139,7 @@ class AnchoredRlpd:
     def act(self, params: Params, obs: Observation, deterministic: bool, rng: np.random.Generator) -> Array:
         """See `Agent.act`; `params` come from `load_actor`."""
         with torch.inference_mode():
-            features = self._features(params, observation_batch(self.prepare(obs)), "obs", None)
+            features, _ = self._vision.see(params, observation_batch(self.prepare(obs)), "obs")
             raw = mlp(params, "actor", self._actor, features)
             if not deterministic:
                 raw += self.config.exploration * torch.from_numpy(rng.standard_normal(raw.shape, dtype=np.float32))
@@ -177,13 +149,12 @@ class AnchoredRlpd:
 
     def pretrain(self, state: TorchState, batch: Mapping[str, Array]) -> tuple[TorchState, dict[str, float]]:
         """One behaviour-cloning step of actor (and encoder) on the rows that `imitate` marks."""
-        features, distance = self._see(state.params, batch, "obs", state.generator)
+        features, distance = self._vision.see(state.params, batch, "obs", state.generator)
         mean = torch.tanh(mlp(state.params, "actor", self._actor, features))
         loss = losses.anchor_loss(mean, _tensor(batch, "action"), _tensor(batch, "imitate"))
         metrics = {"clone_loss": float(loss.detach())}
         if distance is not None:
-            end, now = (self._inputs.vector_batch(batch, prefix)[:, self._goal] for prefix in ("end", "obs"))
-            error = losses.distance_loss(distance, end - now, _tensor(batch, "end_known"))
+            error = self._goal_error(distance, batch)
             metrics["goal_error"] = float(error.detach())
             loss = loss + self.config.goal_weight * error
         state.optimizers["clone"].step(loss)
@@ -206,45 +177,11 @@ class AnchoredRlpd:
 
     # --- parts -------------------------------------------------------------------------------------------------
 
-    def _learning_features(self, state: TorchState, batch: Mapping[str, Array], prefix: str) -> Tensor:
-        """Features for an update: from randomly shifted images or one of their cached views."""
-        if not self.encoding:
-            return self._features(state.params, batch, prefix, state.generator)
-        views = _tensor(batch, f"{prefix}/{self.encoding}")  # (B, views, features)
-        drawn = torch.randint(0, views.shape[1], (len(views),), generator=state.generator)
-        return self._with_vectors(views[torch.arange(len(views)), drawn], batch, prefix)
-
-    def _features(
-        self, params: Params, batch: Mapping[str, Array], prefix: str, shift: torch.Generator | None
-    ) -> Tensor:
-        return self._see(params, batch, prefix, shift)[0]
-
-    def _see(
-        self, params: Params, batch: Mapping[str, Array], prefix: str, shift: torch.Generator | None
-    ) -> tuple[Tensor, Tensor | None]:
-        """Return features (B, features), and the estimated distance to the goal (B, goal features) if there is one."""
-        if not self._inputs.images:
-            return self._with_vectors(None, batch, prefix), None
-        images = self._inputs.image_batch(batch, prefix, shift)
-        encoded, distance = self._encode(params, images, batch, prefix)
-        return self._with_vectors(encoded, batch, prefix), distance
-
-    def _encode(
-        self, params: Params, images: Tensor, batch: Mapping[str, Array], prefix: str
-    ) -> tuple[Tensor, Tensor | None]:
-        encoded = conv(params, ENCODER, self._conv, images)
-        if not self._goal:
-            return encoded, None
-        distance = mlp(params, GOAL, self._goal_head, self._with_vectors(encoded, batch, prefix))
-        known = distance.detach()  # what imitates must not bend the estimate
-        return torch.cat([encoded, known, torch.tanh(self.config.goal_gain * known)], dim=-1), distance
-
-    def _with_vectors(self, encoded: Tensor | None, batch: Mapping[str, Array], prefix: str) -> Tensor:
-        if not self._inputs.vectors:
-            assert encoded is not None
-            return encoded
-        vectors = self._inputs.vector_batch(batch, prefix)
-        return vectors if encoded is None else torch.cat([encoded, vectors], dim=-1)
+    def _goal_error(self, distance: Tensor, batch: Mapping[str, Array]) -> Tensor:
+        """Mean absolute error of the distance to the goal over the rows whose episode is known to have succeeded."""
+        actual = self._vision.distance_from(batch, "obs")
+        error: Tensor = losses.distance_loss(distance, actual, _tensor(batch, "end_known"))
+        return error
 
     def _value_logits(self, params: Params, features: Tensor, action: Tensor) -> Tensor:
         """Critic outputs (members, B, bins)."""
@@ -270,7 +207,7 @@ class AnchoredRlpd:
         """Return the targets of `batch`, (B,)."""
         c = self.config
         with torch.no_grad():
-            features = self._learning_features(state, batch, "next_obs")
+            features, _ = self._vision.learn_from(state.params, batch, "next_obs", state.generator)
             action = self._explore(state, mlp(state.params, "actor", self._actor, features))
             drawn = torch.randperm(c.ensemble, generator=state.generator)[: c.subset]
             chosen = {k: v[drawn] for k, v in select(state.targets, "critic").items()}
@@ -302,7 +239,7 @@ class AnchoredRlpd:
     ) -> tuple[Tensor, dict[str, float]]:
         """Do one step of all critics; returns the features that it used, (B, features), without gradients."""
         c = self.config
-        features = self._learning_features(state, batch, "obs")
+        features, distance = self._vision.learn_from(state.params, batch, "obs", state.generator)
         logits = self._value_logits(state.params, features, _tensor(batch, "action"))
         weight = _tensor(batch, "critic_weight")
         if not c.bins:
@@ -310,7 +247,7 @@ class AnchoredRlpd:
         else:
             probs = self._support.project(torch, torch.erf, self._edges, target)
             loss = losses.categorical_critic_loss(logits.log_softmax(-1), probs, weight)
-        if self._inputs.images and c.anchor > 0 and not c.freeze_encoder:
+        if self._vision.inputs.images and c.anchor > 0 and not c.freeze_encoder:
             # The encoder serves the actor too: without this, features that tell human actions apart would fade.
             frozen = detached(select(state.params, "actor"))
             mean = torch.tanh(mlp(frozen, "actor", self._actor, features))
@@ -318,10 +255,12 @@ class AnchoredRlpd:
             loss = loss + losses.anchor_loss(mean, _tensor(batch, "action"), pull)
         state.optimizers["critic"].step(loss)
         state.counters["critic_updates"] += 1
-        return features.detach(), {
-            "critic_loss": float(loss.detach()) / c.ensemble,
-            "target_mean": float(target.mean()),
-        }
+        metrics = {"critic_loss": float(loss.detach()) / c.ensemble, "target_mean": float(target.mean())}
+        if distance is not None:
+            error = self._goal_error(distance, batch)
+            state.optimizers["goal"].step(error)
+            metrics["goal_error"] = float(error.detach())
+        return features.detach(), metrics
 
     def _update_actor(self, state: TorchState, batch: Mapping[str, Array], features: Tensor) -> dict[str, float]:
         c = self.config

@@ -109,13 +109,13 @@ class Inputs:
             shift=shift,
         )
 
-    def elements(self, spec: EnvSpec, names: tuple[str, ...]) -> list[int]:
+    def elements(self, spec: EnvSpec, names: tuple[str, ...]) -> tuple[int, ...]:
         """Return where in the concatenated vectors the features lie whose names begin with one of `names`."""
         have = [name for vector in self.vectors for name in spec.observation[vector].names]
         for wanted in names:
             if len(have) != self.vector_size or not any(name.startswith(wanted) for name in have):
                 raise SpecError(f"no feature's name begins with {wanted!r}; {spec.env_id} has {', '.join(have)}.")
-        return [i for i, name in enumerate(have) if name.startswith(names)] if names else []
+        return tuple(i for i, name in enumerate(have) if names and name.startswith(names))
 
     def stored(self, spec: EnvSpec) -> dict[str, ArraySpec]:
         """Arrays as the replay keeps them: vectors, and all cameras scaled down and stacked along their channels."""

@@ -334,12 +334,11 @@ class ReplayBuffer:
         return batch, self._columns["next_slot"][last]
 
     def _ends(self, rows: Array) -> Array:
-        """Return the slots of the last observations of the episodes of `rows`, -1 where the way there is cut."""
+        """Return where the episodes of `rows` ended; -1 where one did not succeed, not yet, or has lost steps."""
         columns, last = self._columns, rows
         while ((following := columns["next_row"][last]) >= 0).any():
             last = np.where(following >= 0, following, last)
-        ended = columns["terminated"][last] | columns["truncated"][last]
-        return np.where(ended, columns["next_slot"][last], -1)
+        return np.where(columns["success"][last], columns["next_slot"][last], -1)
 
     def _chain(self, rows: Array, n_step: int, gamma: float, reward_view: RewardView) -> tuple[Array, Array, Array]:
         """Sum up to `n_step` rewards from `rows` on; return sums, bootstrap factors and the last row of each sum."""

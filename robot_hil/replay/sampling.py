@@ -16,7 +16,7 @@ Batch = dict[str, Array]
 """Flat names -> arrays, first axis the batch:
 
 `obs/<name>`, `next_obs/<name>`; where asked for `end/<name>`, the last observation of the row's episode, and
-`end_known` float32 (B,), 0 where there is none (`end/` then holds anything);
+`end_known` float32 (B,), 0 unless that episode has succeeded (`end/` then holds anything);
 `action`, `action_human` float32 (B, A), the executed and the human one (the executed one where no person commanded);
 `reward` discounted n-step sum, `discount` factor of the value of `next_obs` (0 after a termination), `is_human`,
 `imitate`, `critic_weight`, `actor_weight` float32 (B,); `pool` uint8 index into `POOLS`; `row` int64.

@@ -51,7 +51,7 @@ def test_an_actor_update_leaves_critics_and_encoder_bit_identical(pixels: bool) 
     agent.update(state, batch_for(agent, pixels=pixels))
     before = agent.export(state)
     batch = batch_for(agent, pixels=pixels)
-    agent._update_actor(state, batch, agent._features(state.params, batch, "obs", None).detach())
+    agent._update_actor(state, batch, agent._vision.see(state.params, batch, "obs")[0].detach())
     assert changed(before, agent.export(state)) == {
         "params/actor", "targets/actor", "adam/actor", "counters/actor_updates", "generator",
     }  # fmt: skip
@@ -162,7 +162,7 @@ def test_the_filter_lets_go_where_the_policy_is_rated_higher() -> None:
     state.params["critic/out/kernel"].data.zero_()
     state.params["critic/out/kernel"].data[:, 5, 0] = 1.0  # five numbers of state come first
     batch = batch_for(agent, imitate=1.0)
-    features = agent._features(state.params, batch, "obs", None)
+    features = agent._vision.see(state.params, batch, "obs")[0]
     for action, share in ((-1.0, 0.0), (1.0, 1.0)):
         batch["action"][:, 0] = action
         assert agent._update_actor(state, batch, features)["human_better"] == share
@@ -182,7 +182,7 @@ def test_the_actor_does_not_climb_where_the_critics_disagree() -> None:
         state.params["actor/out/kernel"].data.zero_()
         state.params["actor/out/bias"].data[:2] = 0.5
         batch = batch_for(agent)
-        features = agent._features(state.params, batch, "obs", None)
+        features = agent._vision.see(state.params, batch, "obs")[0]
         before = state.params["actor/out/bias"].detach().clone()
         agent._update_actor(state, batch, features)
         moved[caution] = state.params["actor/out/bias"].detach() - before
@@ -205,14 +205,19 @@ def test_exploration_is_noise_of_the_size_asked_for() -> None:
 def test_every_view_of_a_frame_is_encoded_and_drawn() -> None:
     agent, state = started(replace(SMALL, views=3), pixels=True)
     frame = {name: np.array(value) for name, value in batch_for(agent, rows=2, pixels=True).items()}
-    images = {name: frame[f"obs/{name}"] for name in ("stacked_images", "state")}
+    images = {"stacked_images": frame["obs/stacked_images"]}
     views = agent.encode(state, images)
-    assert views.shape == (2, 3, agent._conv.features)
-    plain = agent._features(state.params, frame, "obs", None).detach().numpy()
-    assert views[:, 0] == pytest.approx(plain[:, : agent._conv.features], abs=1e-6)  # the first is not shifted
+    count = agent._vision.conv.features
+    assert views.shape == (2, 3, count)
+    plain = agent._vision.see(state.params, frame, "obs")[0].detach().numpy()
+    assert views[:, 0] == pytest.approx(plain[:, :count], abs=1e-6)  # the first is not shifted
     assert not np.allclose(views[:, 0], views[:, 1])
     batch = frame | {"obs/encoding": np.repeat(np.arange(3, dtype=np.float32)[None, :, None], 2, 0)}
-    seen = {float(x) for _ in range(40) for x in agent._learning_features(state, batch, "obs")[:, 0]}
+    seen = {
+        float(x)
+        for _ in range(40)
+        for x in agent._vision.learn_from(state.params, batch, "obs", state.generator)[0][:, 0]
+    }
     assert seen == {0.0, 1.0, 2.0}
 
 
@@ -237,22 +242,31 @@ def test_the_warm_start_learns_from_images_how_far_the_goal_is() -> None:
     first = agent.pretrain(state, batch)[1]["goal_error"]
     last = [agent.pretrain(state, batch)[1]["goal_error"] for _ in range(300)][-1]
     assert last < 0.3 * first
-    frames = {name: batch[f"obs/{name}"] for name in ("stacked_images", "state")}
-    encoded = agent.encode(state, frames)
-    distance, near = encoded[:, 0, -4:-2], encoded[:, 0, -2:]
+    features = agent._vision.see(state.params, batch, "obs")[0].detach().numpy()
+    distance, near = features[:, -4:-2], features[:, -2:]
     assert np.abs(distance[:, 0] - np.linspace(-1, 1, 32)).mean() < 0.2
     assert np.abs(distance[:, 1]).mean() < 0.2
     assert near == pytest.approx(np.tanh(GOAL.goal_gain * distance), abs=1e-5)
 
 
-def test_an_unknown_end_teaches_nothing_and_updates_leave_the_estimate_alone() -> None:
+def test_updates_go_on_learning_the_distance_and_leave_the_encoder_alone() -> None:
+    agent, state = started(GOAL, pixels=True)
+    batch = with_end(batch_for(agent, pixels=True))
+    before = agent.export(state)
+    metrics = agent.update(state, batch)[1]
+    moved = changed(before, agent.export(state))
+    assert metrics["goal_error"] > 0
+    assert "params/goal" in moved
+    assert "params/encoder" not in moved
+    assert any(name.startswith("goal/") for name in agent.actor_params(state))
+
+
+def test_an_episode_without_success_teaches_no_distance() -> None:
     agent, state = started(GOAL, pixels=True)
     batch = with_end(batch_for(agent, pixels=True)) | {"end_known": np.zeros(8, np.float32)}
-    assert agent.pretrain(state, batch)[1]["goal_error"] == 0.0
     before = agent.export(state)
-    agent.update(state, batch)
-    assert not {"params/goal", "params/encoder"} & changed(before, agent.export(state))
-    assert any(name.startswith("goal/") for name in agent.actor_params(state))
+    assert agent.pretrain(state, batch)[1]["goal_error"] == 0.0
+    assert "params/goal" not in changed(before, agent.export(state))
 
 
 def test_goal_features_that_cannot_be_are_refused() -> None:
@@ -268,7 +282,7 @@ def test_exported_names_belong_to_no_library() -> None:
     agent, state = started(GOAL, pixels=True)
     saved = agent.export(state)
     allowed = re.compile(
-        r"(params|targets|adam/(critic|actor|clone))/(encoder|actor|critic|goal)/"
+        r"(params|targets|adam/(critic|actor|clone|goal))/(encoder|actor|critic|goal)/"
         r"((dense|conv)\d+|out|norm)/(kernel|bias|scale|shift)(/(mean|square|step))?"
         r"|generator|counters/\w+"
     )

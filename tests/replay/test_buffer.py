@@ -336,13 +336,14 @@ def test_memory_of_a_transition_with_two_cameras():
     assert buffer.bytes_per_slot <= 98_600
 
 
-def test_the_end_of_an_episode_is_known_once_it_has_come_whole(make_buffer, make_step):
+def test_the_end_of_an_episode_is_known_when_it_succeeded_and_came_whole(make_buffer, make_step):
     buffer = make_buffer()
     add_episode(buffer, make_step, 0, 5)
     for t in (0, 1, 3):  # a step is missing
         buffer.add(make_step(1, t, end="terminated" if t == 3 else ""))
-    buffer.add(make_step(2, 0))
-    buffer.add(make_step(2, 1))  # goes on
+    add_episode(buffer, make_step, 2, 3, end="truncated")  # without success
+    buffer.add(make_step(3, 0))
+    buffer.add(make_step(3, 1))  # goes on
     batch = draw(buffer, size=200, out=buffer.empty_batch(200, {"obs": ["id"], "end": ["id"]}))
     assert "next_obs/id" not in batch
     known = batch["end_known"] == 1
