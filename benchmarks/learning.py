@@ -2,6 +2,7 @@
 
     python benchmarks/learning.py pick_cube_state peg_insertion_state --seeds 0 1 2
     python benchmarks/learning.py pick_cube_state --baseline --seeds 0 1 2
+    python benchmarks/learning.py peg_insertion_state --further 8000  # goes on with copies of the runs
     python benchmarks/learning.py --table          # what is recorded, as the table of docs/results.md
 
 Runs go one after the other, each with the whole machine, into runs/learning/; a run that is there already is not
@@ -10,6 +11,7 @@ repeated. Rows go to benchmarks/results/learning.json. Test seeds are 0, 1, 2; t
 
 import argparse
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -41,16 +43,38 @@ def seconds_to_goal(run_folder: Path, env_steps_to_95: float | None) -> float | 
     return next((row.t_wall_s - started for row in trained if row.env_steps == env_steps_to_95), None)
 
 
-def run(experiment: str, seed: int, baseline: bool) -> dict[str, object] | None:
+def train(options: list[str]) -> bool:
+    """Call `robot-hil train`; return whether it went well."""
+    done = subprocess.run([sys.executable, "-m", "robot_hil.cli.main", "train", *options], cwd=ROOT, check=False)
+    if done.returncode:
+        print(f"train {' '.join(options)}: exit code {done.returncode}")
+    return done.returncode == 0
+
+
+def run(experiment: str, seed: int, baseline: bool, max_env_steps: int | None) -> dict[str, object] | None:
     """Train once and return the summary, or None when the run failed."""
     out = folder(experiment, seed, baseline)
     if not (out / SUMMARY_FILE).exists():
-        command = [sys.executable, "-m", "robot_hil.cli.main", "train", experiment, "--seed", str(seed)]
-        command += ["--out", str(out), *(["--baseline"] if baseline else [])]
-        done = subprocess.run(command, cwd=ROOT, check=False)
-        if done.returncode:
-            print(f"{out.name}: exit code {done.returncode}")
+        options = [experiment, "--seed", str(seed), "--out", str(out), *(["--baseline"] if baseline else [])]
+        if not train(options + (["--goal.max-env-steps", str(max_env_steps)] if max_env_steps else [])):
             return None
+    return summary_of(out)
+
+
+def run_further(experiment: str, seed: int, baseline: bool, max_env_steps: int) -> dict[str, object] | None:
+    """Go on with a copy of a finished run, up to so many steps in all."""
+    start = folder(experiment, seed, baseline)
+    out = start.with_name(f"{start.name}-further")
+    if not out.exists():
+        shutil.copytree(start, out, ignore=shutil.ignore_patterns(SUMMARY_FILE))
+    if not (out / SUMMARY_FILE).exists():  # also after an interruption
+        if not train(["--resume", str(out), "--goal.max-env-steps", str(max_env_steps)]):
+            return None
+    return summary_of(out)
+
+
+def summary_of(out: Path) -> dict[str, object]:
+    """Return the summary of a finished run, with what is derived from it."""
     summary: dict[str, object] = json.loads((out / SUMMARY_FILE).read_text())
     summary["training_s_to_95"] = seconds_to_goal(out, summary["env_steps_to_95"])  # type: ignore[arg-type]
     cycle, demo_cycle = summary["cycle_steps"], summary["demo_cycle_steps"]
@@ -58,9 +82,9 @@ def run(experiment: str, seed: int, baseline: bool) -> dict[str, object] | None:
     return summary
 
 
-def rows(experiment: str, seed: int, baseline: bool, summary: dict[str, object]) -> list[Result]:
+def rows(experiment: str, seed: int, baseline: bool, further: bool, summary: dict[str, object]) -> list[Result]:
     """Turn one summary into result rows."""
-    label = f"{experiment}{' hil_serl' if baseline else ''}, seed {seed}"
+    label = f"{experiment}{' hil_serl' if baseline else ''}, seed {seed}{', further' if further else ''}"
     success, steps = TARGETS[experiment]
     wanted: list[tuple[str, str, bool, float | None]] = [
         ("success_rate", "share", True, None if baseline else success),
@@ -110,6 +134,8 @@ def main() -> None:
     parser.add_argument("experiments", nargs="*", help=f"of {', '.join(TARGETS)}; default pick_cube_state")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--baseline", action="store_true", help="the HIL-SERL baseline instead of the default agent")
+    parser.add_argument("--max-env-steps", type=int, help="of a new run, instead of the experiment's own limit")
+    parser.add_argument("--further", type=int, metavar="N", help="go on with copies of finished runs, up to N steps")
     parser.add_argument("--table", action="store_true", help="print what is recorded and train nothing")
     args = parser.parse_args()
     if args.table:
@@ -119,9 +145,12 @@ def main() -> None:
         parser.error(f"no such experiment: {', '.join(unknown)}. Choose from {', '.join(TARGETS)}.")
     for experiment in args.experiments or ["pick_cube_state"]:
         for seed in args.seeds:
-            summary = run(experiment, seed, args.baseline)
+            if args.further:
+                summary = run_further(experiment, seed, args.baseline, args.further)
+            else:
+                summary = run(experiment, seed, args.baseline, args.max_env_steps)
             if summary is not None:
-                write_results(RESULTS, rows(experiment, seed, args.baseline, summary))
+                write_results(RESULTS, rows(experiment, seed, args.baseline, bool(args.further), summary))
 
 
 if __name__ == "__main__":
