@@ -67,10 +67,9 @@ def run_further(experiment: str, seed: int, baseline: bool, max_env_steps: int) 
     out = start.with_name(f"{start.name}-further")
     if not out.exists():
         shutil.copytree(start, out, ignore=shutil.ignore_patterns(SUMMARY_FILE))
-    if not (out / SUMMARY_FILE).exists():  # also after an interruption
-        if not train(["--resume", str(out), "--goal.max-env-steps", str(max_env_steps)]):
-            return None
-    return summary_of(out)
+    resume = ["--resume", str(out), "--goal.max-env-steps", str(max_env_steps)]
+    done = (out / SUMMARY_FILE).exists() or train(resume)  # an interrupted one goes on, too
+    return summary_of(out) if done else None
 
 
 def summary_of(out: Path) -> dict[str, object]:
