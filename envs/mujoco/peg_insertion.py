@@ -40,7 +40,10 @@ _HOLE = (
     "tip x - hole [tanh, 1.5 mm]", "tip y - hole [tanh, 1.5 mm]", "tip z - mouth [tanh, 3 mm]",
     "yaw to turn [0.3 rad]", "yaw to turn [tanh, 0.03 rad]",
 )  # fmt: skip
-_PLACE = ("tip x - centre [0.05 m]", "tip y - centre [0.05 m]", "tip z - mouth [0.05 m]", "yaw of peg [0.3 rad]")
+_PLACE = (
+    "tip x - centre [0.05 m]", "tip y - centre [0.05 m]", "tip z - mouth [0.05 m]", "tip z - mouth [tanh, 3 mm]",
+    "yaw of peg [0.3 rad]",
+)  # fmt: skip
 
 
 class PegInsertion:
@@ -107,7 +110,7 @@ class PegInsertion:
         z -= MOUTH_Z
         yaw = _yaw(quat)
         if obs_type == "pixels":
-            return [*motion, 20.0 * (x - CENTRE[0]), 20.0 * (y - CENTRE[1]), 20.0 * z, yaw / 0.3]
+            return [*motion, 20.0 * (x - CENTRE[0]), 20.0 * (y - CENTRE[1]), 20.0 * z, tanh(z / 0.003), yaw / 0.3]
         dx, dy = x - self._reported[0], y - self._reported[1]
         turn = _wrap(self._reported[2] - yaw)
         return [
