@@ -14,9 +14,11 @@ EXPERIMENT = Experiment(
         exploration=0.08,
         value_range=(-1.0, 1.0),
         utd=2,
+        goal_only=True,
         goal_features=("tip x - centre", "tip y - centre", "yaw of peg"),
     ),
     method=Anchored(n_step=5, demo_share=0.15, reaction_cost=0.5, reaction_steps=10),
-    learner=LearnerConfig(capacity=40_000, clone_updates=500, clone_batch_size=128),
+    learner=LearnerConfig(capacity=40_000, clone_updates=1000, clone_batch_size=128),
     goal=Goal(max_env_steps=15000),
+    demos=50,
 )

@@ -57,6 +57,9 @@ class AnchoredConfig:
     """Beginnings of the names of those vector features whose values at the end of a demonstration say where its goal
     was, e.g. the tool's place. With cameras and a frozen encoder the warm start then also learns to tell from the
     images how far away that is; critics and actor are given it. Without names there is no such estimate."""
+    goal_only: bool = False
+    """Critics and actor see the images through that estimate alone: where the goal is all that matters, some hundred
+    further features only keep them from learning to act on it."""
     goal_gain: float = 30.0
     """They are given tanh(gain * distance), too: near the goal small distances matter much."""
     goal_weight: float = 1.0
@@ -76,6 +79,8 @@ class AnchoredConfig:
             raise ConfigError(f"views is {self.views}; give at least 1.")
         if self.goal_features and not self.freeze_encoder:
             raise ConfigError("goal_features need freeze_encoder: the estimate is learnt in the warm start alone.")
+        if self.goal_only and not self.goal_features:
+            raise ConfigError("goal_only without goal_features would leave the images unused; name some.")
         if not 1 <= self.subset <= self.ensemble:
             raise ConfigError(f"subset is {self.subset}; allowed are 1 to ensemble = {self.ensemble}.")
 

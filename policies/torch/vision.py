@@ -35,6 +35,8 @@ class Vision:
     goal: tuple[int, ...]
     """Elements of the concatenated vectors that tell where the goal was, once it is reached."""
     gain: float
+    goal_only: bool
+    """Encoded images are no features themselves."""
 
     @staticmethod
     def of(spec: EnvSpec, config: AnchoredConfig) -> "Vision":
@@ -49,12 +51,13 @@ class Vision:
             shifts=tuple(spread_shifts(config.views, config.shift)),
             goal=inputs.elements(spec, config.goal_features),
             gain=config.goal_gain,
+            goal_only=config.goal_only,
         )
 
     @property
     def size(self) -> int:
         """Number of features."""
-        return self._seen + 2 * len(self.goal)
+        return (self.inputs.vector_size if self.goal_only else self._seen) + 2 * len(self.goal)
 
     @property
     def _seen(self) -> int:
@@ -110,15 +113,15 @@ class Vision:
     def _complete(
         self, params: Params, encoded: Tensor | None, batch: Mapping[str, Array], prefix: str
     ) -> tuple[Tensor, Tensor | None]:
-        parts = [encoded] if encoded is not None else []
-        if self.inputs.vectors:
-            parts.append(self.inputs.vector_batch(batch, prefix))
+        vectors = [self.inputs.vector_batch(batch, prefix)] if self.inputs.vectors else []
+        parts = vectors if encoded is None else [encoded, *vectors]
         seen = parts[0] if len(parts) == 1 else torch.cat(parts, dim=-1)
         if not self.goal:
             return seen, None
         distance = mlp(params, GOAL, self._goal_head, seen)
         known = distance.detach()  # what imitates or judges must not bend the estimate
-        return torch.cat([seen, known, torch.tanh(self.gain * known)], dim=-1), distance
+        others = vectors if self.goal_only else [seen]
+        return torch.cat([*others, known, torch.tanh(self.gain * known)], dim=-1), distance
 
 
 def stored_views(vision: Vision) -> tuple[int, int]:

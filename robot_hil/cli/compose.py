@@ -89,7 +89,9 @@ def with_env(experiment: "Experiment", env_id: str) -> "Experiment":
 
     if isinstance(experiment.agent, AnchoredConfig):
         # without demonstrations there is no warm start that could teach the encoder
-        agent = replace(experiment.agent, value_range=ANY_RETURN, bins=0, freeze_encoder=False, goal_features=())
+        agent = replace(
+            experiment.agent, value_range=ANY_RETURN, bins=0, freeze_encoder=False, goal_features=(), goal_only=False
+        )
         experiment = replace(experiment, agent=agent)
     return replace(
         experiment,

@@ -269,6 +269,17 @@ def test_an_episode_without_success_teaches_no_distance() -> None:
     assert "params/goal" not in changed(before, agent.export(state))
 
 
+def test_the_estimate_can_be_all_that_is_seen_of_the_images() -> None:
+    agent, state = started(replace(GOAL, goal_only=True), pixels=True)
+    batch = with_end(batch_for(agent, pixels=True))
+    features = agent._vision.see(state.params, batch, "obs")[0]
+    assert features.shape == (8, agent._vision.size) == (8, 5 + 2 * 2)
+    agent.pretrain(state, batch)
+    agent.update(state, batch)
+    with pytest.raises(ConfigError, match="name some"):
+        replace(SMALL, goal_only=True)
+
+
 def test_goal_features_that_cannot_be_are_refused() -> None:
     with pytest.raises(SpecError, match=r"no feature's name begins with 'height'.*number 0, number 1"):
         started(replace(SMALL, goal_features=("height",)), pixels=True)
