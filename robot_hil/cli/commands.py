@@ -24,12 +24,14 @@ def train(argv: Arguments, command: str = "train") -> int:
     _need_experiment(command, argv)
     from robot_hil.cli import options
 
-    parsed = options.parse(command, options.Train, argv)
+    given = options.value_of(argv, "--out")
+    folder = resumed or (Path(given) if given and "--resume" in argv else None)
+    parsed = options.parse(command, options.Train, argv, folder)
     made = parsed.options
     run = RunFolder(resumed or made.out or next_free(Path("runs"), "demo" if command == "demo" else argv[0]))
     if resumed or made.resume:
         run.config()
-        run.join(parsed.experiment, parsed.argv, made.seed)
+        run.join(parsed.experiment, parsed.argv, made.seed, stored=parsed.stored)
     else:
         run.create(parsed.experiment, parsed.argv, made.seed)
         if made.demos_from is not None:
@@ -83,10 +85,11 @@ def record(argv: Arguments) -> int:
     _need_experiment("record", argv)
     from robot_hil.cli import options
 
-    parsed = options.parse("record", options.Common, argv)
+    given = options.value_of(argv, "--out")
+    run = RunFolder(Path(given) if given else next_free(Path("runs"), f"{argv[0]}-demos"))
+    parsed = options.parse("record", options.Common, argv, run.path)
     made = parsed.options
-    run = RunFolder(made.out or next_free(Path("runs"), f"{argv[0]}-demos"))
-    run.join(parsed.experiment, parsed.argv, made.seed, changeable=("demos",))
+    run.join(parsed.experiment, parsed.argv, made.seed, changeable=("demos",), stored=parsed.stored)
     run.lock("record")
     from robot_hil.cli.record import record as work
 
@@ -106,7 +109,7 @@ def evaluate(argv: Arguments) -> int:
 
     run, saved_at = module.find_run(asked.run)
     config = run.config()
-    parsed = options.parse("train", options.Train, config["argv"])
+    parsed = options.parse("train", options.Train, config["argv"], run.path)
     seed = int(config["seed"]) if asked.seed is None else asked.seed
     return module.evaluate(parsed.experiment, run, saved_at, seed, asked.episodes)
 
@@ -155,13 +158,13 @@ def _side(command: str, argv: Arguments) -> "tuple[Parsed, RunFolder, Keys | Non
     from robot_hil.transport.sockets import check_endpoint
 
     logging.getLogger("robot_hil").setLevel(logging.INFO)
-    parsed = options.parse(command, options.Side, argv)
+    run = RunFolder(Path(options.value_of(argv, "--out") or Path("runs") / f"{argv[0]}-{command}"))
+    parsed = options.parse(command, options.Side, argv, run.path)
     made = parsed.options
     secrets = _keys(made.keys)
     for endpoint in (made.endpoint, made.weights_endpoint):
         check_endpoint(endpoint, secrets)
-    run = RunFolder(made.out or Path("runs") / f"{argv[0]}-{command}")
-    run.join(parsed.experiment, parsed.argv, made.seed)
+    run.join(parsed.experiment, parsed.argv, made.seed, stored=parsed.stored)
     run.lock(command)
     origin = options.clock_origin()
     run.start_clock(origin)

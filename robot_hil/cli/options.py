@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 
 from robot_hil.cli.help import UsageError
+from robot_hil.cli.pinned import pinned
+from robot_hil.cli.runfolder import RunFolder
 from robot_hil.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -92,15 +94,23 @@ class Parsed:
     options: Any
     argv: tuple[str, ...]
     """Experiment and overrides, without what says where the run lies: enough to parse it again."""
+    stored: "Experiment | None" = None
+    """What the run folder holds, where it holds a run of this experiment."""
 
 
-def parse(command: str, kind: type[Common], argv: Sequence[str]) -> Parsed:
-    """Parse `argv`, the experiment's name and its options; exits with code 2 and a message on a wrong option."""
+def parse(command: str, kind: type[Common], argv: Sequence[str], folder: Path | None = None) -> Parsed:
+    """Parse `argv`, the experiment's name and its options; exits with code 2 and a message on a wrong option.
+
+    Numbers that `argv` does not give are those of the run in `folder`, if there is one, else the experiment's own.
+    """
     from robot_hil.experiments import registry
 
     name, rest = argv[0], list(argv[1:])
     experiment = registry.get(name)
     experiment = _changed(experiment, rest)
+    stored = None
+    if folder is not None and (found := RunFolder(folder).stored()).get("name") == experiment.name:
+        experiment = stored = pinned(experiment, found)
     made = dataclass_with_experiment(kind, type(experiment))
     try:
         parsed = tyro.cli(
@@ -112,7 +122,7 @@ def parse(command: str, kind: type[Common], argv: Sequence[str]) -> Parsed:
         )
     except (ConfigError, ValueError) as error:  # a value that its dataclass refuses
         raise UsageError(f"{error} See robot-hil {command} {name} --help.") from error
-    return Parsed(parsed.experiment, parsed, (name, *without(rest, _RUN_ONLY)))
+    return Parsed(parsed.experiment, parsed, (name, *without(rest, _RUN_ONLY)), stored)
 
 
 def dataclass_with_experiment(kind: type[Common], experiment: type) -> Any:

@@ -96,6 +96,11 @@ class RunFolder:
             raise StorageError(f"{self.path / CONFIG_FILE} is not the configuration of a run.")
         return content
 
+    def stored(self) -> dict[str, Any]:
+        """Return the experiment that the folder holds, as JSON; empty when it holds none."""
+        experiment: dict[str, Any] = self.config().get("experiment", {}) if (self.path / CONFIG_FILE).exists() else {}
+        return experiment
+
     def create(self, experiment: Any, argv: Sequence[str], seed: int) -> None:
         """Make a new run here; refuses a folder that holds anything."""
         try:
@@ -110,21 +115,24 @@ class RunFolder:
             raise StorageError(f"run folder {self.path} cannot be made: {error}. Choose another --out.") from error
         self._write(experiment, argv, seed)
 
-    def join(self, experiment: Any, argv: Sequence[str], seed: int, changeable: Sequence[str] = ()) -> None:
+    def join(
+        self, experiment: Any, argv: Sequence[str], seed: int, changeable: Sequence[str] = (), stored: Any = None
+    ) -> None:
         """Make a new run here or go on with the one there; refuses one of another configuration with the differences.
 
-        What is in CHANGEABLE or `changeable` may differ.
+        What is in CHANGEABLE or `changeable` may differ. `stored` is the folder's experiment where it is known as more
+        than JSON: numbers that are newer than the folder then have their defaults.
         """
         if not (self.path / CONFIG_FILE).exists():
             self.create(experiment, argv, seed)
             return
-        stored = self.config()
-        ours, theirs = plain(experiment), dict(stored.get("experiment", {}))
+        config = self.config()
+        ours, theirs = plain(experiment), plain(self.stored() if stored is None else stored)
         for name in (*CHANGEABLE, *changeable):
             ours.pop(name, None)
             theirs.pop(name, None)
         lines = differences(
-            {"seed": stored.get("seed"), **theirs}, {"seed": seed, **ours}, "the folder", "this command"
+            {"seed": config.get("seed"), **theirs}, {"seed": seed, **ours}, "the folder", "this command"
         )
         if lines:
             raise ConfigError(
