@@ -135,11 +135,13 @@ class RunFolder:
             {"seed": config.get("seed"), **theirs}, {"seed": seed, **ours}, "the folder", "this command"
         )
         if lines:
+            hint = "Of a run that exists only the goal and the number of evaluation episodes may change."
+            if stored is None:
+                hint = "Numbers that you did not give have changed in the program since; give the folder's as options."
             raise ConfigError(
                 f"{self.path} belongs to another run:\n  "
                 + "\n  ".join(lines)
-                + f"\nGo on with that run by `robot-hil train --resume {self.path}`, or choose another --out. Numbers "
-                + "that you did not give have changed in the program since; give the folder's numbers as options."
+                + f"\nGo on with that run by `robot-hil train --resume {self.path}`, or choose another --out. {hint}"
             )
 
     def lock(self, who: str) -> None:

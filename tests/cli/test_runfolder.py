@@ -26,7 +26,7 @@ def test_numbers_that_changed_in_the_program_are_called_that(tmp_path: Path) -> 
     run, experiment = RunFolder(tmp_path / "run"), registry.get(NAME)
     run.create(experiment, [NAME, "--seed", "4"], 4)
     newer = replace(experiment, agent=replace(experiment.agent, tau=0.5))
-    with pytest.raises(ConfigError, match=r"(?s)agent.tau: .* has 0.5.*give the folder's numbers as options"):
+    with pytest.raises(ConfigError, match=r"(?s)agent.tau: .* has 0.5.*give the folder's as options"):
         run.join(newer, [NAME, "--seed", "4"], 4)
 
 
