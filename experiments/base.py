@@ -49,6 +49,11 @@ class Goal:
     check_pause: int = 10
     """Episodes of training after a failed check before the next one."""
 
+    def __post_init__(self) -> None:
+        for name in ("settle_episodes", "cycle_ratio", "check_episodes", "check_pause"):
+            if getattr(self, name) < 0:
+                raise ConfigError(f"goal.{name} is {getattr(self, name)}; it must be at least 0.")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Experiment:

@@ -75,6 +75,8 @@ class AnchoredConfig:
             raise ConfigError(f"bins is {self.bins}; give 0 for a squared error, or at least 2.")
         if self.exploration < 0:
             raise ConfigError(f"exploration is {self.exploration}; it is a standard deviation and must be >= 0.")
+        if self.utd < 1:
+            raise ConfigError(f"utd is {self.utd}; give at least 1 critic update per round.")
         if self.views < 1:
             raise ConfigError(f"views is {self.views}; give at least 1.")
         if self.goal_features and not self.freeze_encoder:

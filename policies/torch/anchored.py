@@ -33,7 +33,7 @@ from robot_hil.policies.torch.common import (
     to_numpy,
 )
 from robot_hil.policies.torch.networks import MlpSpec, Params, init_mlp, mlp
-from robot_hil.policies.torch.vision import ENCODING, GOAL, Vision, empty_encoding, stored_views
+from robot_hil.policies.torch.vision import ENCODING, GOAL, Vision
 
 
 class AnchoredRlpd:
@@ -98,14 +98,11 @@ class AnchoredRlpd:
 
     def stored(self, spec: EnvSpec) -> dict[str, ArraySpec]:
         """See `Agent.stored`."""
-        arrays = self._vision.inputs.stored(spec)
-        if self.encoding:
-            arrays[self.encoding] = ArraySpec(shape=stored_views(self._vision))
-        return arrays
+        return self._vision.stored(spec)
 
     def prepare(self, obs: Observation) -> dict[str, Array]:
         """See `Agent.prepare`; the encoding is zero until `encode` is asked."""
-        return empty_encoding(self._vision, self._vision.inputs.prepare(obs))
+        return self._vision.prepare(obs)
 
     @property
     def encoding(self) -> str:

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from robot_hil.data.specs import Array, EnvSpec, Observation
+from robot_hil.data.specs import Array, ArraySpec, EnvSpec, Observation
 from robot_hil.errors import SpecError
 from robot_hil.policies.config import AnchoredConfig
 from robot_hil.policies.torch.common import ENCODER, STACKED, Inputs, shifted, spread_shifts
@@ -64,6 +64,10 @@ class Vision:
         return self.inputs.vector_size + (self.conv.features if self.inputs.images else 0)
 
     @property
+    def _encoding_shape(self) -> tuple[int, int]:
+        return len(self.shifts), self.conv.features
+
+    @property
     def _goal_head(self) -> MlpSpec:
         return MlpSpec(inputs=self._seen, outputs=len(self.goal), hidden=_GOAL_HIDDEN)
 
@@ -77,6 +81,16 @@ class Vision:
         vectors = self.inputs.vectors
         images = (ENCODING if cached and self.frozen else STACKED,) if self.inputs.images else ()
         return dict.fromkeys(prefixes, (*vectors, *images)) | ({"end": vectors} if self.goal else {})
+
+    def stored(self, spec: EnvSpec) -> dict[str, ArraySpec]:
+        """Return the arrays of an observation as the replay keeps them."""
+        cached = {ENCODING: ArraySpec(shape=self._encoding_shape)} if self.frozen else {}
+        return self.inputs.stored(spec) | cached
+
+    def prepare(self, obs: Observation) -> dict[str, Array]:
+        """Turn a raw observation into `stored` arrays; an encoding is zero until `encode` is asked."""
+        cached = {ENCODING: np.zeros(self._encoding_shape, np.float32)} if self.frozen else {}
+        return self.inputs.prepare(obs) | cached
 
     def encode(self, params: Params, stacked: Array) -> Array:
         """Encode stored images (n, H, W, 3N) -> (n, views, features), the image as it is and shifted."""
@@ -122,15 +136,3 @@ class Vision:
         known = distance.detach()  # what imitates or judges must not bend the estimate
         others = vectors if self.goal_only else [seen]
         return torch.cat([*others, known, torch.tanh(self.gain * known)], dim=-1), distance
-
-
-def stored_views(vision: Vision) -> tuple[int, int]:
-    """Return the shape of a frame's cached encoding."""
-    return len(vision.shifts), vision.conv.features
-
-
-def empty_encoding(vision: Vision, prepared: Observation) -> dict[str, Array]:
-    """Return `prepared` with an encoding of zeros where one will be cached."""
-    if not vision.frozen:
-        return dict(prepared)
-    return {**prepared, ENCODING: np.zeros(stored_views(vision), np.float32)}

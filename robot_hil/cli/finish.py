@@ -13,7 +13,7 @@ from robot_hil.learner import checkpoint
 from robot_hil.protocols import Agent
 from robot_hil.replay.step_log import StepLog
 from robot_hil.report.machine import describe_machine, git_hash, today
-from robot_hil.report.metrics import EpisodeRow, JsonlSink, read_learner
+from robot_hil.report.metrics import RECORDED, EpisodeRow, JsonlSink, read_learner
 from robot_hil.report.summary import SUMMARY_FILE, LogCounts, Summary, summarize, write_summary
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ def count_log(run: RunFolder, episodes: list[EpisodeRow]) -> LogCounts:
 
     An episode that was cut by a kill has no row: more may be logged than the rows say.
     """
-    executed = sum(row.steps for row in episodes if row.phase in ("demo", "train"))
+    executed = sum(row.steps for row in episodes if row.phase in RECORDED)
     with StepLog(run.steps) as log:
         missing = log.info().lost
         keys = [codec.peek(blob) for _, blob in log.blobs()]

@@ -37,12 +37,12 @@ class GoalTracker:
 
     def add(self, row: EpisodeRow) -> None:
         """Take in a finished episode."""
-        if row.phase == "demo":
-            self._demos += [row] if row.success else []
-        elif row.phase == "train":
+        if row.phase == "train":
             self._add_trial(row)
         elif row.phase == "check":
             self._add_check(row)
+        elif row.phase == "demo" and row.success:
+            self._demos.append(row)
 
     def check_due(self) -> bool:
         """Whether the next episode should be a check: training seems done, and checks have yet to confirm it."""

@@ -14,7 +14,7 @@ from robot_hil.clock import Clock, MonotonicClock, VirtualClock
 from robot_hil.data.step import Step
 from robot_hil.errors import SafetyError
 from robot_hil.protocols import Agent
-from robot_hil.report.metrics import EpisodeRow, LiveFile, LiveState, Phase
+from robot_hil.report.metrics import RECORDED, EpisodeRow, LiveFile, LiveState, Phase
 
 if TYPE_CHECKING:
     from robot_hil.experiments.base import Experiment
@@ -187,7 +187,7 @@ class Robot:
         self._onsets += step.onset
         if self._phase == "train":
             self.env_steps += 1
-        if self._phase in ("demo", "train"):
+        if self._phase in RECORDED:
             self.sink(step)
         decision = self._loop.last_decision if self._loop else None
         self._write_live(decision.state.value if decision else "idle")

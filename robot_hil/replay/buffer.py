@@ -271,12 +271,13 @@ class ReplayBuffer:
                 batch, next_slots = self._facts(rows, n_step, gamma, reward_view)
                 if aux_view is not None:
                     batch |= aux_view(self.columns(rows))
-                ends = self._ends(rows) if any(key.startswith("end/") for key in target) else rows
             batch |= {"pool": pool, "row": rows}
+            wants_end = any(key.startswith("end/") for key in target)
+            ends = self._ends(rows) if wants_end else rows
             for prefix, slots in (("obs", rows), ("next_obs", next_slots), ("end", ends)):
                 wanted = (name for name in self._frames.names if f"{prefix}/{name}" in target)
                 self._frames.gather(slots, {name: target[f"{prefix}/{name}"] for name in wanted})
-        if any(key.startswith("end/") for key in target):
+        if wants_end:
             batch["end_known"] = (ends >= 0).astype(np.float32)
         return {key: target[key] for key in target if key.startswith(("obs/", "next_obs/", "end/"))} | batch
 
@@ -334,7 +335,10 @@ class ReplayBuffer:
         return batch, self._columns["next_slot"][last]
 
     def _ends(self, rows: Array) -> Array:
-        """Return where the episodes of `rows` ended; -1 where one did not succeed, not yet, or has lost steps."""
+        """Return where the episodes of `rows` ended; -1 where one did not succeed, not yet, or has lost steps.
+
+        Needs no `_lock`, which it would hold too long: without eviction a step only ever gains a successor.
+        """
         columns, last = self._columns, rows
         while ((following := columns["next_row"][last]) >= 0).any():
             last = np.where(following >= 0, following, last)

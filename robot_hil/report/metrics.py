@@ -20,6 +20,8 @@ LIVE_FILE = "live.json"
 
 Phase = Literal["demo", "train", "check", "eval"]
 """A check is a trial without the person during training, the evaluation comes after it."""
+RECORDED: tuple[Phase, ...] = ("demo", "train")
+"""Phases whose steps go to the learner and into its log."""
 Row = dict[str, Any]
 
 

@@ -82,6 +82,12 @@ def test_no_check_of_a_policy_that_needs_help() -> None:
     assert not tracker.check_due()
 
 
+@pytest.mark.parametrize("name", ["settle_episodes", "cycle_ratio", "check_episodes", "check_pause"])
+def test_a_goal_below_nothing_is_refused(name: str) -> None:
+    with pytest.raises(ConfigError, match=rf"goal\.{name} is -1"):
+        Goal(**{name: -1})  # type: ignore[arg-type]
+
+
 def test_limits_end_training_in_any_case() -> None:
     failures = [row(i, success=False) for i in range(1, 11)]
     assert not GoalTracker(Goal(max_env_steps=201), failures).done()

@@ -289,6 +289,11 @@ def test_goal_features_that_cannot_be_are_refused() -> None:
         replace(SMALL, goal_features=("number",), freeze_encoder=False)
 
 
+def test_a_round_without_an_update_is_refused() -> None:
+    with pytest.raises(ConfigError, match="utd is 0"):
+        replace(SMALL, utd=0)
+
+
 def test_exported_names_belong_to_no_library() -> None:
     agent, state = started(GOAL, pixels=True)
     saved = agent.export(state)
