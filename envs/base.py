@@ -1,9 +1,11 @@
 """What an environment of this project offers beyond Gymnasium, found through any number of wrappers."""
 
+from collections.abc import Callable
 from typing import Any, Protocol, runtime_checkable
 
 import gymnasium
 
+from robot_hil.data.robot import ActionScale, ToolState
 from robot_hil.data.specs import EnvSpec
 from robot_hil.errors import SpecError
 
@@ -46,6 +48,25 @@ def privileged_of(env: gymnasium.Env[Any, Any]) -> dict[str, Any]:
         raise SpecError(f"{env} gives no ground truth: a simulated person cannot work in it. Use a real device.")
     world: dict[str, Any] = layer.privileged()
     return world
+
+
+def scale_of(env: gymnasium.Env[Any, Any]) -> ActionScale:
+    """Return what an action of +-1 means; refuses environments whose actions are not motions of a tool."""
+    scale: ActionScale = _driven(env).action_scale
+    return scale
+
+
+def tool_of(env: gymnasium.Env[Any, Any]) -> Callable[[], ToolState]:
+    """Return a function that tells where the tool is commanded to be; see `scale_of`."""
+    tool: Callable[[], ToolState] = _driven(env).tool
+    return tool
+
+
+def _driven(env: gymnasium.Env[Any, Any]) -> Any:
+    layer = _find(env, "action_scale")
+    if layer is None:
+        raise SpecError(f"{env} is no robot with a tool: a person's device cannot drive it.")
+    return layer
 
 
 def _find(env: Any, name: str) -> Any:

@@ -10,10 +10,10 @@ import numpy as np
 from gymnasium import spaces
 
 from robot_hil.actor.safety import SafetyGate
-from robot_hil.data.robot import ArmState, CartesianTarget
+from robot_hil.data.robot import ActionScale, ArmState, CartesianTarget, ToolState
 from robot_hil.data.specs import Array, ArraySpec, EnvSpec
 from robot_hil.envs import rotation
-from robot_hil.errors import ConfigError, SafetyError
+from robot_hil.errors import ConfigError, SafetyError, SpecError
 from robot_hil.protocols import Camera
 
 ObsType = Literal["state", "pixels"]
@@ -194,6 +194,31 @@ class RobotEnv(gymnasium.Env[dict[str, Array], Array]):
             "step": self._step,
             **self._task.privileged(reading),
         }
+
+    @property
+    def action_scale(self) -> ActionScale:
+        """What an action of +-1 means, for devices that command positions."""
+        motion, dt = self._task.motion, self._period
+        return ActionScale(
+            axes=motion.axes,
+            linear_m=motion.linear_speed * dt,
+            angular_rad=motion.angular_speed * dt,
+            gripper_m=motion.gripper_speed * dt,
+            gripper_range=self.gate.limits.gripper_range,
+            period_s=dt,
+        )
+
+    def tool(self) -> ToolState:
+        """Return where the tool is commanded to be; raises `SpecError` before the first reset."""
+        if self._episode == 0:
+            raise SpecError("the tool's commanded pose is known after the first reset; call reset() first.")
+        reading = self._reading
+        return ToolState(
+            pos_base=np.array(reading.target_pos),
+            quat_base=np.array(reading.target_quat),
+            gripper_width=reading.target_width,
+            joint_pos=reading.arm.joint_pos.copy(),
+        )
 
     def close(self) -> None:
         for camera in self._cameras.values():

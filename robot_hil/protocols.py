@@ -8,7 +8,7 @@ import numpy as np
 
 from robot_hil.data.robot import ArmState, Target
 from robot_hil.data.specs import Array, ArraySpec, EnvSpec, Observation
-from robot_hil.data.teleop import TeleopEvent, TeleopSample
+from robot_hil.data.teleop import DeviceInfo, TeleopEvent, TeleopSample
 
 Params = Mapping[str, Array]
 """Neutral parameter format: name -> array, the same names and shapes for every backend (safetensors on disk)."""
@@ -93,6 +93,24 @@ class TeleopDevice(Protocol):
 
     def stop(self) -> None:
         """Release the device; legal twice."""
+        ...
+
+
+@runtime_checkable
+class Monitored(Protocol):
+    """A device that can be looked at from any thread."""
+
+    def info(self) -> DeviceInfo:
+        """Return what to show of the device now; never blocks, never raises."""
+        ...
+
+
+@runtime_checkable
+class Feedback(Protocol):
+    """A device that can make itself felt."""
+
+    def pulse(self, hand: str, strength: float, seconds: float) -> None:
+        """Vibrate: `hand` left, right or empty for all, `strength` in [0, 1]; returns at once, does nothing if lost."""
         ...
 
 

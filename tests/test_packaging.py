@@ -40,8 +40,8 @@ def test_data_files_are_in_the_package_data() -> None:
     packages = {"robot_hil": ROOT / "robot_hil", **{f"robot_hil.{name}": ROOT / name for name in SIBLINGS}}
     declared = set()
     for package, globs in patterns.items():
-        top = ".".join(package.split(".")[:2])
-        folder = packages[top].joinpath(*package.split(".")[2:])
+        top = next(name for name in (".".join(package.split(".")[:2]), "robot_hil") if name in packages)
+        folder = packages[top].joinpath(*package.split(".")[top.count(".") + 1 :])
         declared |= {path for glob in globs for path in folder.glob(f"{glob}/*" if glob.endswith("**") else glob)}
     for folder in packages.values():
         for path in folder.rglob("*"):

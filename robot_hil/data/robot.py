@@ -83,3 +83,35 @@ class ArmLimits:
     """Allowed distance between the fingers [m]."""
     max_command_age: float = 0.2
     """A command older than this when it reaches the gate is refused [s]."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolState:
+    """Where the tool was told to be: what a device that commands positions compares the hand with."""
+
+    pos_base: Array
+    """Commanded position, (3,) float64 [m]."""
+    quat_base: Array
+    """Commanded orientation, wxyz, (4,) float64, unit norm."""
+    gripper_width: float
+    """Commanded distance between the fingers [m]."""
+    joint_pos: Array
+    """Measured joint angles, (n,) float64 [rad]."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActionScale:
+    """What an action of +-1 means: which axes it has, and how far one control period moves the commanded tool."""
+
+    axes: tuple[str, ...]
+    """Name of each action dimension: a subset of x, y, z, rx, ry, rz, gripper, in this order; base frame."""
+    linear_m: float
+    """Per axis and period [m]."""
+    angular_rad: float = 0.0
+    """Per axis and period [rad]; rotations are left-composed in the base frame."""
+    gripper_m: float = 0.0
+    """Change of the commanded width per period [m]; +1 opens."""
+    gripper_range: tuple[float, float] = (0.0, 0.08)
+    """Closed and open width [m]."""
+    period_s: float = 0.1
+    """Control period [s]."""

@@ -26,6 +26,8 @@ class EventKind(Enum):
     ENGAGE = "engage"
     DISENGAGE = "disengage"
     ESTOP = "estop"
+    CLEAR = "clear"
+    """A person clears an e-stop, with a reason; nothing moves before RESUME as well."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +38,9 @@ class TeleopEvent:
     t: float
     """Monotonic time [s]."""
     source: str = ""
-    """Device that made it."""
+    """Device, and person where known, that made it."""
+    reason: str = ""
+    """Why, in words; CLEAR needs one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,3 +58,29 @@ class TeleopSample:
     """Which action dimensions the person drives, bool (A,); None means all."""
     device: str = ""
     operator: str = ""
+    tail_s: float | None = None
+    """Time after letting go in which the person still counts as in charge [s]; None leaves it to the arbiter."""
+    problem: str = ""
+    """Why the status is not OK, in words for the operator."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceInfo:
+    """A device as a person wants to see it on a screen."""
+
+    name: str
+    kind: str
+    """What it is, e.g. `spacemouse`, `webxr`, `keyboard`."""
+    status: SampleStatus
+    age_s: float
+    """Since the device was last known to be alive [s]; infinity for never."""
+    rate_hz: float = 0.0
+    """Reports per second of late; a device that is silent at rest may well show 0."""
+    engaged: bool = False
+    operator: str = ""
+    problem: str = ""
+    """What is wrong and what to do, else empty."""
+    battery: float | None = None
+    """Charge in [0, 1], where the device tells."""
+    dropped: int = 0
+    """Reports known to be lost or refused."""

@@ -1,0 +1,1 @@
+"""A headset and its controllers through the browser: WebXR page, its device, the mapping from hand to robot."""
