@@ -3,6 +3,7 @@
 Usage: python3 .ci/bootstrap.py [--dev]
 
 With an NVIDIA GPU torch comes with CUDA; without one the CPU build is taken, which saves gigabytes.
+With --dev also a browser and the other programs that tests need, where that can be done here.
 Running it again is harmless.
 """
 
@@ -16,10 +17,13 @@ if sys.version_info < (3, 11):  # before anything that an old Python cannot pars
 
 import argparse
 import ctypes
+import json
 import os
 import platform
 import shutil
 import subprocess
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -32,6 +36,8 @@ GL_COMMAND = (
     "apt-get update && (apt-get install -y --no-install-recommends libegl1 libgl1-mesa-dri libosmesa6"
     " || apt-get install -y --no-install-recommends libegl1 libgl1-mesa-dri)"
 )
+NODE = VENV / "node"
+IWER = "2.5.0"
 
 
 def say(text: str) -> None:
@@ -120,10 +126,96 @@ def install_gl() -> None:
     say(f"camera images need EGL or OSMesa, and neither was found. On Debian or Ubuntu: sudo sh -c '{GL_COMMAND}'")
 
 
+@dataclass(frozen=True)
+class Tool:
+    """Something outside Python that tests need; those that do not find it skip and say so."""
+
+    name: str
+    purpose: str
+    packages: tuple[str, ...]
+    """Of Debian and Ubuntu."""
+    found: Callable[[], bool]
+
+
+def on_path(*programs: str) -> bool:
+    """Tell whether one of the programs is on the PATH."""
+    return any(shutil.which(program) for program in programs)
+
+
+TOOLS = (
+    Tool(
+        "Chromium",
+        "tests of the operator's pages",
+        ("chromium",),
+        lambda: on_path("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"),
+    ),
+    Tool("certutil", "tests of the pages' certificate", ("libnss3-tools",), lambda: on_path("certutil")),
+    Tool(
+        "libhidapi-hidraw", "tests of the SpaceMouse", ("libhidapi-hidraw0",), lambda: can_load("libhidapi-hidraw.so.0")
+    ),
+    Tool(
+        "gcc",
+        "tests of the SpaceMouse",
+        ("gcc", "libc6-dev"),
+        lambda: on_path("gcc") and Path("/usr/include/stdio.h").exists(),
+    ),
+    Tool("npm", "tests of the VR page", ("npm", "nodejs"), lambda: on_path("npm")),
+)
+
+
+def quietly(command: Iterable[str | Path]) -> bool:
+    """Run `command` without its ordinary output; return whether it exists and succeeded."""
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    try:
+        return subprocess.run([*command], env=environment, stdout=subprocess.DEVNULL).returncode == 0
+    except OSError:
+        return False
+
+
+def install_tools(tools: Iterable[Tool] = TOOLS) -> None:
+    """Install the tools that are missing, as root on Debian or Ubuntu, else say how; never fails."""
+    missing = [tool for tool in tools if not tool.found()]
+    if missing and platform.system() == "Linux" and os.geteuid() == 0 and on_path("apt-get"):
+        quietly(["apt-get", "update"])
+        for tool in missing:  # one by one: what one distribution lacks must not keep the others out
+            say(f"{tool.name} not found (for {tool.purpose}): installing {' '.join(tool.packages)} with apt-get")
+            quietly(["apt-get", "install", "-y", "--no-install-recommends", *tool.packages])
+    for tool in missing:
+        if not tool.found():
+            say(
+                f"{tool.name} is missing; {tool.purpose} are skipped without it. "
+                f"On Debian or Ubuntu: sudo apt-get install {' '.join(tool.packages)}"
+            )
+
+
+def installed_iwer() -> str | None:
+    """Return the version of the simulated headset in the environment, None without one."""
+    try:
+        version: str = json.loads((NODE / "node_modules" / "iwer" / "package.json").read_text())["version"]
+    except (OSError, ValueError, KeyError):
+        return None
+    return version
+
+
+def install_iwer() -> None:
+    """Fetch the simulated headset, or say how; never fails."""
+    if installed_iwer() == IWER:
+        return
+    command = ["npm", "install", "--prefix", NODE, "--no-audit", "--no-fund", "--fetch-retries=1", f"iwer@{IWER}"]
+    if on_path("npm"):
+        say(f"fetching iwer {IWER}, the headset simulated in tests, with npm")
+        NODE.mkdir(parents=True, exist_ok=True)
+        if quietly(command):
+            return
+    say(f"tests of the VR page need iwer and are skipped without it. With npm: {' '.join(map(str, command))}")
+
+
 def main() -> None:
     """Bring the environment up to date and leave a stamp file for make."""
     parser = argparse.ArgumentParser(description="Create .venv and install robot_hil into it.")
-    parser.add_argument("--dev", action="store_true", help="also install what tests and checks need")
+    parser.add_argument(
+        "--dev", action="store_true", help="also install what tests and checks need, a browser included"
+    )
     dev: bool = parser.parse_args().dev
     make_venv()
     install_torch()
@@ -131,6 +223,9 @@ def main() -> None:
     if not pip("--editable", ".[dev]" if dev else "."):
         sys.exit("robot_hil could not be installed; see the message of pip above, then run the same command again")
     install_gl()
+    if dev:
+        install_tools()
+        install_iwer()
     (VENV / ".installed").touch()
     if dev:
         (VENV / ".installed-dev").touch()
