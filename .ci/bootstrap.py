@@ -201,7 +201,17 @@ def install_iwer() -> None:
     """Fetch the simulated headset, or say how; never fails."""
     if installed_iwer() == IWER:
         return
-    command = ["npm", "install", "--prefix", NODE, "--no-audit", "--no-fund", "--fetch-retries=1", f"iwer@{IWER}"]
+    command = [
+        "npm",
+        "install",
+        "--prefix",
+        NODE,
+        "--no-audit",
+        "--no-fund",
+        "--loglevel=error",
+        "--fetch-retries=1",
+        f"iwer@{IWER}",
+    ]
     if on_path("npm"):
         say(f"fetching iwer {IWER}, the headset simulated in tests, with npm")
         NODE.mkdir(parents=True, exist_ok=True)
