@@ -67,10 +67,12 @@ class Deflection:
         device: str,
         operator: str = "",
         pressed: Grip | None = None,
+        held: bool = False,
     ) -> TeleopSample:
         """Return the sample for deflections `raw` x, y, z, rx, ry, rz in [-1, 1], operator's frame, known at `t` [s].
 
-        `pressed` is a gripper edge since the last call. A value that is not finite makes the sample LOST.
+        `pressed` is a gripper edge since the last call. `held` says that the person holds on by a dead-man's button,
+        and so is in charge without any deflection. A value that is not finite makes the sample LOST.
         """
         values = np.asarray(raw, float)
         if values.shape != (6,) or not np.isfinite(values).all():
@@ -83,7 +85,7 @@ class Deflection:
             if not self._engaged:
                 self.grip.engage(self._tool().gripper_width)
             self.grip.press(pressed, now)
-        engaged = self._deflected or self.grip.driving(now)
+        engaged = held or self._deflected or self.grip.driving(now)
         if engaged and not self._engaged and pressed is None:
             self.grip.engage(self._tool().gripper_width)
         elif not engaged and self._engaged:
