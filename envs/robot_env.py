@@ -212,6 +212,8 @@ class RobotEnv(gymnasium.Env[dict[str, Array], Array]):
         """Return where the tool is commanded to be; raises `SpecError` before the first reset."""
         if self._episode == 0:
             raise SpecError("the tool's commanded pose is known after the first reset; call reset() first.")
+        if self.gate.interrupted:
+            self._reading = self._standing()
         reading = self._reading
         return ToolState(
             pos_base=np.array(reading.target_pos),
@@ -238,6 +240,8 @@ class RobotEnv(gymnasium.Env[dict[str, Array], Array]):
             raise SafetyError(f"action {values} holds NaN or infinity; refused. Allowed are values in [-1, 1].")
         values = [min(max(v, -1.0), 1.0) for v in values]
         dx, dy, dz, rx, ry, rz, grip = [values[i] if i >= 0 else 0.0 for i in self._slots]
+        if self.gate.interrupted:  # the arm was stopped on its way: go on from where it stands
+            self._reading = self._standing()
         motion, reading, dt = self._task.motion, self._reading, self._period
         step = motion.linear_speed * dt
         px, py, pz = reading.target_pos
@@ -251,6 +255,12 @@ class RobotEnv(gymnasium.Env[dict[str, Array], Array]):
         width = min(max(reading.target_width + grip * motion.gripper_speed * dt, low), high)
         self._reading = Reading(reading.arm, pos, quat, width)
         return CartesianTarget(pos_base=np.array(pos), quat_base=np.array(quat), gripper_width=width)
+
+    def _standing(self) -> Reading:
+        """Return the reading of an arm that is told to be where it is; the gripper keeps what it was told."""
+        arm = self.gate.state()
+        (x, y, z), (w, i, j, k) = arm.tcp_pos_base.tolist(), arm.tcp_quat_base.tolist()
+        return Reading(arm, (x, y, z), (w, i, j, k), self._reading.target_width)
 
     def _near(self, wanted: tuple[float, ...], measured: list[float]) -> rotation.Vec:
         """Return `wanted`, at most `lead_m` from `measured` and inside the workspace."""

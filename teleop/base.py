@@ -1,5 +1,6 @@
 """What devices share: the mailbox between a reader thread and the control loop, the gripper latch, rates, actions."""
 
+import contextlib
 from collections import deque
 from collections.abc import Sequence
 from enum import IntEnum
@@ -30,10 +31,11 @@ class Mailbox(Generic[T]):
         self._events.append(event)
 
     def drain(self) -> list[TeleopEvent]:
-        """Return and forget all edges, oldest first."""
+        """Return and forget all edges, oldest first; each goes to exactly one of several callers."""
         events = []
-        while self._events:
-            events.append(self._events.popleft())
+        with contextlib.suppress(IndexError):
+            while True:
+                events.append(self._events.popleft())
         return events
 
 

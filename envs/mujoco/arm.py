@@ -37,7 +37,7 @@ class MujocoArm:
     def connect(self) -> None:
         """Hold the pose in which the scene begins."""
         self._connected = True
-        self.stop()
+        self._hold(self.state().gripper_width)
 
     def state(self) -> ArmState:
         data = self._world.data
@@ -79,14 +79,13 @@ class MujocoArm:
         return CartesianTarget(pos_base=pos, quat_base=quat, gripper_width=target.gripper_width)
 
     def stop(self) -> None:
-        if not self._connected:
-            return
+        """Hold the measured pose; the gripper keeps what it was told, so that it drops nothing."""
+        if self._connected:
+            self._hold(2.0 * float(self._world.data.ctrl[6]))
+
+    def _hold(self, width: float) -> None:
         state = self.state()
-        self.command(
-            CartesianTarget(
-                pos_base=state.tcp_pos_base, quat_base=state.tcp_quat_base, gripper_width=state.gripper_width
-            )
-        )
+        self.command(CartesianTarget(pos_base=state.tcp_pos_base, quat_base=state.tcp_quat_base, gripper_width=width))
 
     def recover(self, reason: str) -> None:
         if not reason.strip():

@@ -54,7 +54,8 @@ class ArbiterConfig:
     min_hold_s: float = 0.0
     """A takeover, release tail included, lasts at least this long [s]."""
     release_tail_s: float = 0.3
-    """Time after letting go before the policy drives again; engaging within it continues the intervention [s]."""
+    """Time after letting go before the policy drives again, unless the device says otherwise (`TeleopSample.tail_s`);
+    engaging within it continues the intervention [s]."""
     tail_driver: TailDriver = TailDriver.HOLD
     max_sample_age_s: float = 0.2
     """An older human sample means the device is lost [s]."""
@@ -97,33 +98,61 @@ class Arbiter:
     until a RESUME event comes while the device works and nobody pulls it; the policy never takes over by itself. An
     ESTOP event latches until `clear_estop`. A proposal with NaN is never executed: the arm is held, unless
     a person drives every dimension anyway. ENGAGE and DISENGAGE events are for display: `engaged` decides.
+    A CLEAR event with a reason turns ESTOP into HOLD; before anything moves a RESUME must follow.
     """
 
     def __init__(self, config: ArbiterConfig) -> None:
         self.config = config
-        self.state = ArbiterState.POLICY
         self.reason = ""
+        self._state = ArbiterState.POLICY
+        self._requested = ""
         self._device_seen = config.device_required
         self._next_id = 0
         self._open = False  # an intervention is open, with number _next_id - 1
         self._engaged_at = 0.0
         self._onset_at = 0.0
         self._last_engaged = 0.0
+        self._tail_s = config.release_tail_s
         self._zero = np.zeros(config.action_dim, np.float32)
         self._authority = {a: np.full(config.action_dim, a, np.uint8) for a in Authority}
 
-    def begin_episode(self) -> None:
-        """Number interventions from 0 again; HOLD and ESTOP stay."""
+    @property
+    def state(self) -> ArbiterState:
+        """Who drives now; may be read by any thread."""
+        return ArbiterState.HOLD if self._requested and self._state is not ArbiterState.ESTOP else self._state
+
+    @property
+    def hold_requested(self) -> bool:
+        """Whether a hold was asked for that `update` has not seen yet."""
+        return bool(self._requested)
+
+    def request_hold(self, reason: str) -> None:
+        """Hold from the next `update` on, until a person resumes; for other threads, e.g. one that watches a device.
+
+        `reason` says why, and what to do.
+        """
+        self._requested = reason or "asked to hold; resume to go on"
+
+    def begin_episode(self, attended: bool = True) -> None:
+        """Number interventions from 0 again; HOLD and ESTOP stay. Not `attended`: no device is expected to work."""
         self._next_id = 0
         self._open = False
-        if self.state not in (ArbiterState.HOLD, ArbiterState.ESTOP):
-            self.state = ArbiterState.POLICY
+        if not attended:
+            self._device_seen = False
+        elif self.config.device_required:
+            self._device_seen = True
+        if self._state not in (ArbiterState.HOLD, ArbiterState.ESTOP):
+            self._state = ArbiterState.POLICY
+
+    def emergency_stop(self, reason: str) -> None:
+        """Latch ESTOP, as an ESTOP event would."""
+        self._stop(ArbiterState.ESTOP, reason)
 
     def clear_estop(self, reason: str) -> None:
         """Go from ESTOP to HOLD after a person decided so; a RESUME event is still needed before anything moves."""
         if not reason.strip():
             raise SafetyError(f"clearing an e-stop needs a reason, in words; got {reason!r}.")
-        if self.state is ArbiterState.ESTOP:
+        if self._state is ArbiterState.ESTOP:
             self._stop(ArbiterState.HOLD, f"e-stop cleared ({reason}); resume to go on")
 
     def update(
@@ -131,16 +160,19 @@ class Arbiter:
     ) -> Decision:
         """Decide for this period. `proposal` is the policy's action (A,), None when no policy is asked."""
         was_open, onset = self._open, False
+        requested, self._requested = self._requested, ""
+        if requested and self._state is not ArbiterState.ESTOP:
+            self._stop(ArbiterState.HOLD, requested)
         problem = self._sample_problem(now, sample)
         self._device_seen |= not problem
         lost = problem if self._device_seen else ""  # a device that never worked blocks nothing, and drives nothing
         engaged = sample.engaged and not problem
         self._handle_events(events, lost, engaged)
-        if self.state not in (ArbiterState.HOLD, ArbiterState.ESTOP):
+        if self._state not in (ArbiterState.HOLD, ArbiterState.ESTOP):
             if lost:
                 self._stop(ArbiterState.HOLD, f"{lost}; make it work, let go of it and resume")
             else:
-                onset = self._follow(now, engaged, sample.action is not None)
+                onset = self._follow(now, engaged, sample.action is not None, sample.tail_s)
         try:
             action, authority = self._compose(proposal, sample)
         except SpecError as error:
@@ -150,11 +182,11 @@ class Arbiter:
         return Decision(
             action=action.copy(),
             authority=authority.copy(),
-            state=self.state,
+            state=self._state,
             intervention_id=self._next_id - 1 if self._open else -1,
             onset=onset,
             closes_previous=was_open and not self._open,
-            release_tail=self.state is ArbiterState.RELEASING,
+            release_tail=self._state is ArbiterState.RELEASING,
             reason=self.reason,
         )
 
@@ -164,49 +196,52 @@ class Arbiter:
         for event in events:
             if event.kind is EventKind.ESTOP:
                 self._stop(ArbiterState.ESTOP, f"e-stop by {event.source or 'a person'}")
-            elif self.state is ArbiterState.ESTOP:
+            elif event.kind is EventKind.CLEAR and event.reason.strip():
+                self.clear_estop(event.reason)
+            elif self._state is ArbiterState.ESTOP:
                 continue
             elif event.kind is EventKind.PAUSE:
                 self._stop(ArbiterState.HOLD, f"paused by {event.source or 'a person'}; resume to go on")
-            elif event.kind is EventKind.RESUME and self.state is ArbiterState.HOLD:
+            elif event.kind is EventKind.RESUME and self._state is ArbiterState.HOLD:
                 if lost:
                     self.reason = f"cannot resume: {lost}"
                 elif engaged:
                     # A device found deflected after a pause must not move the arm: let go first.
                     self.reason = "cannot resume while the device is engaged: let go of it, then resume"
                 else:
-                    self.state, self.reason = ArbiterState.POLICY, ""
+                    self._state, self.reason = ArbiterState.POLICY, ""
 
-    def _follow(self, now: float, engaged: bool, commanding: bool) -> bool:
+    def _follow(self, now: float, engaged: bool, commanding: bool, tail_s: float | None) -> bool:
         """Follow the person's intent; return True at the first step of an intervention."""
         if engaged:
-            if self.state is ArbiterState.POLICY:
-                self.state, self._engaged_at = ArbiterState.ENGAGING, now
+            if self._state is ArbiterState.POLICY:
+                self._state, self._engaged_at = ArbiterState.ENGAGING, now
             self._last_engaged = now
+            self._tail_s = self.config.release_tail_s if tail_s is None else tail_s
             if self._open:
-                self.state = ArbiterState.HUMAN
+                self._state = ArbiterState.HUMAN
             elif commanding and now - self._engaged_at >= self.config.engage_s - _SLACK_S:
-                self.state, self._onset_at = ArbiterState.HUMAN, now
+                self._state, self._onset_at = ArbiterState.HUMAN, now
                 self._open = True
                 self._next_id += 1
                 return True
         elif self._open:
-            tail_over = now - self._last_engaged >= self.config.release_tail_s - _SLACK_S
+            tail_over = now - self._last_engaged >= self._tail_s - _SLACK_S
             if tail_over and now - self._onset_at >= self.config.min_hold_s - _SLACK_S:
-                self.state, self._open = ArbiterState.POLICY, False
+                self._state, self._open = ArbiterState.POLICY, False
             else:
-                self.state = ArbiterState.RELEASING
+                self._state = ArbiterState.RELEASING
         else:
-            self.state = ArbiterState.POLICY
+            self._state = ArbiterState.POLICY
         return False
 
     def _stop(self, state: ArbiterState, reason: str) -> None:
-        self.state, self.reason, self._open = state, reason, False
+        self._state, self.reason, self._open = state, reason, False
 
     def _sample_problem(self, now: float, sample: TeleopSample) -> str:
         """Say why the sample cannot be trusted, or return an empty string."""
         if sample.status is not SampleStatus.OK:
-            return f"the device {sample.device!r} is {sample.status.value}"
+            return sample.problem or f"the device {sample.device!r} is {sample.status.value}"
         if not abs(now - sample.t) <= self.config.max_sample_age_s:  # from the future: not on this clock
             return f"the sample of the device {sample.device!r} is {now - sample.t:.3f} s old"
         if sample.action is not None and not self._is_action(sample.action):
@@ -219,7 +254,7 @@ class Arbiter:
 
     def _compose(self, proposal: Array | None, sample: TeleopSample) -> tuple[Array, Array]:
         """Return action and authority; raises `SpecError` when a broken proposal would be needed."""
-        state, hold = self.state, (self._zero, self._authority[Authority.HOLD])
+        state, hold = self._state, (self._zero, self._authority[Authority.HOLD])
         if state is ArbiterState.POLICY or (
             state is ArbiterState.RELEASING and self.config.tail_driver is TailDriver.POLICY
         ):

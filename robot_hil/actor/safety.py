@@ -86,6 +86,7 @@ class SafetyGate:
         self._arm_state: ArmState | None = None
         self._transition = threading.Lock()
         self._last_t = -inf
+        self._interrupted = False
 
     # -- the Arm contract ------------------------------------------------------------------------------------------
 
@@ -134,11 +135,13 @@ class SafetyGate:
             raise SafetyError(f"the driver refused the command: {error}. The gate is in {self._describe()}") from error
         self._last_t = now
         self._sent += 1
+        self._interrupted = False
         if self._state is not GateState.RUN:  # another thread stopped the arm meanwhile: its stop must come last
             self._driver.stop()
 
     def stop(self) -> None:
         """Stop moving, at once, without latching; the next command starts from the measured pose."""
+        self._interrupted = True
         self._forget_motion()
         self._driver.stop()
 
@@ -189,8 +192,14 @@ class SafetyGate:
 
     def sync(self) -> None:
         """Make the measured pose the one from which the next command is limited."""
+        self._interrupted = False
         self._forget_motion()
         self.state()
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether the arm was stopped since the last command or `sync`: what was commanded before no longer counts."""
+        return self._interrupted
 
     @property
     def mode(self) -> GateState:
@@ -250,6 +259,7 @@ class SafetyGate:
                 state=state, reason=reason, t=self._clock.now(), arm_state=self._arm_state, target=target
             )
         _log.error("safety gate: %s: %s; command %s; arm %s", state.name, reason, target, self._arm_state)
+        self._interrupted = True
         self._forget_motion()
         try:
             self._driver.stop()
