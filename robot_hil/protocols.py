@@ -145,6 +145,18 @@ class ProposalAware(Protocol):
         ...
 
 
+@runtime_checkable
+class Valuing(Protocol):
+    """An agent that can say how well it thinks it stands: for people, who see where an episode went wrong."""
+
+    def values(self, state: Any, batch: Mapping[str, Array]) -> Array:
+        """Return the critics' mean estimate of the return under the policy's own actions, float32 (n,).
+
+        `batch` has `obs/<name>` (n, ...) for what `Agent.reads` names of `obs`. Draws nothing at random.
+        """
+        ...
+
+
 class Agent(Protocol):
     """A learning algorithm. `State` is opaque, owned by the backend and may be changed in place by `update`.
 

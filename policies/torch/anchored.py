@@ -142,6 +142,13 @@ class AnchoredRlpd:
                 raw += self.config.exploration * torch.from_numpy(rng.standard_normal(raw.shape, dtype=np.float32))
         return torch.tanh(raw)[0].numpy()
 
+    def values(self, state: TorchState, batch: Mapping[str, Array]) -> Array:
+        """See `Valuing.values`; the policy is the averaged one that acts."""
+        with torch.inference_mode():
+            features, _ = self._vision.learn_from(state.params, batch, "obs", None)
+            action = torch.tanh(mlp(state.targets, "actor", self._actor, features))
+            return self._value(self._value_logits(state.params, features, action)).mean(0).numpy()
+
     # --- learning ----------------------------------------------------------------------------------------------
 
     def pretrain(self, state: TorchState, batch: Mapping[str, Array]) -> tuple[TorchState, dict[str, float]]:

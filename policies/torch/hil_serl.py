@@ -147,6 +147,14 @@ class HilSerl:
                 out[self._grip] = float(mlp(actor, "grasp", self._grasp, features).argmax()) - 1.0
         return out
 
+    def values(self, state: TorchState, batch: Mapping[str, Array]) -> Array:
+        """See `Valuing.values`; of the arm's critics, which do not judge the gripper."""
+        with torch.inference_mode():
+            features = self._features(state.params, batch, "obs", None)
+            raw = mlp(state.params, "actor", self._actor, features)
+            action, _, _ = gaussian(raw, torch.zeros((len(raw), len(self._arm))), *LOG_STD)
+            return self._q(state.params, features, action).mean(0).numpy()
+
     def pretrain(self, state: TorchState, batch: Mapping[str, Array]) -> tuple[TorchState, dict[str, float]]:
         """Do nothing: the published system starts from a random policy."""
         return state, {}

@@ -110,12 +110,14 @@ class Vision:
         return self._complete(params, encoded, batch, prefix)
 
     def learn_from(
-        self, params: Params, batch: Mapping[str, Array], prefix: str, generator: torch.Generator
+        self, params: Params, batch: Mapping[str, Array], prefix: str, generator: torch.Generator | None
     ) -> tuple[Tensor, Tensor | None]:
-        """As `see`, for an update: randomly shifted images or one of their cached views."""
+        """As `see`, for an update: shifted at random, or one of the cached views; without generator as images are."""
         if not self.frozen:
             return self.see(params, batch, prefix, generator)
         views = torch.from_numpy(batch[f"{prefix}/{ENCODING}"])  # (B, views, features)
+        if generator is None:
+            return self._complete(params, views[:, 0], batch, prefix)
         drawn = torch.randint(0, views.shape[1], (len(views),), generator=generator)
         return self._complete(params, views[torch.arange(len(views)), drawn], batch, prefix)
 

@@ -11,10 +11,12 @@ from robot_hil.cli.robot import Robot
 from robot_hil.cli.runfolder import RunFolder
 from robot_hil.cli.signals import StopRequest
 from robot_hil.cli.stepwise import StepwiseDisplay
+from robot_hil.data.labels import EpisodeKey, Verdict
 from robot_hil.data.specs import EnvSpec
 from robot_hil.data.step import Segment, Step
 from robot_hil.errors import ConfigError
 from robot_hil.replay.step_log import StepLog
+from robot_hil.report.labels import read_labels
 from robot_hil.report.metrics import EpisodeRow, JsonlSink
 from robot_hil.transport import protocol
 
@@ -62,18 +64,22 @@ def record(experiment: "Experiment", run: RunFolder, seed: int) -> int:
 def adopt(source: Path, experiment: "Experiment", run: RunFolder) -> int:
     """Copy the demonstrations of another run into `run` before it begins; return how many there are.
 
-    Raises when there are none, or when they are not of this experiment's environment.
+    Those that a person has called a failure or discarded since stay behind. Raises when there are none, or when they
+    are not of this experiment's environment.
     """
     other = RunFolder(source)
     other.config()
     spec = _spec(experiment)
+    bad = {key for key, row in read_labels(source).items() if row.verdict is not Verdict.SUCCESS}
     with StepLog(other.steps) as log:
-        steps = [step for step in log.steps() if step.segment is Segment.DEMO]
+        demos = [step for step in log.steps() if step.segment is Segment.DEMO]
+    steps = [step for step in demos if (step.actor_id, step.epoch, step.episode_id) not in bad]
     if not steps:
+        rejected = " that were not rejected afterwards" if demos else ""
         raise ConfigError(
-            f"{source} holds no demonstrations. Record some: robot-hil record {experiment.name} --out ..."
+            f"{source} holds no demonstrations{rejected}. Record some: robot-hil record {experiment.name} --out ..."
         )
-    ids: dict[tuple[str, int, int], int] = {}
+    ids: dict[EpisodeKey, int] = {}
     renamed = []
     for seq, step in enumerate(steps):
         protocol.check_step(spec, step)
@@ -81,9 +87,10 @@ def adopt(source: Path, experiment: "Experiment", run: RunFolder) -> int:
         renamed.append(replace(step, actor_id=DEMO_ACTOR, epoch=1, seq=seq, episode_id=episode))
     with StepLog(run.steps, meta={"experiment": experiment.name}) as log:
         log.append_many(renamed)
+    kept = {episode_id for _, _, episode_id in ids}
     with JsonlSink(run.actor_rows) as rows:
         for row in other.episodes():
-            if row.phase == "demo":
+            if row.phase == "demo" and row.episode_id in kept:
                 rows.write(replace(row, t_wall_s=0.0, env_steps=0))
     return len(ids)
 

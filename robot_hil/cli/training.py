@@ -12,8 +12,10 @@ from robot_hil.errors import StorageError
 from robot_hil.learner import checkpoint
 from robot_hil.learner.governor import UpdateGovernor
 from robot_hil.learner.learner import Learner
+from robot_hil.learner.values import ValuesFile
 from robot_hil.protocols import Agent
 from robot_hil.replay.step_log import StepLog
+from robot_hil.report.labels import LabelWatch
 from robot_hil.report.metrics import JsonlSink, LearnerRow
 
 if TYPE_CHECKING:
@@ -25,7 +27,7 @@ SAVE_EVERY_S = 30.0
 
 
 class Training:
-    """Learner, governor, rows and checkpoints of one run; one thread uses it."""
+    """Learner, governor, labels, rows and checkpoints of one run; one thread uses it."""
 
     def __init__(
         self, experiment: "Experiment", agent: Agent, spec: EnvSpec, run: RunFolder, seed: int, *, prefetch: bool = True
@@ -41,6 +43,8 @@ class Training:
         self.demo_episodes = 0
         """Complete demonstrations received."""
         self._experiment, self._run, self._seed = experiment, run, seed
+        self._labels = LabelWatch(run.path)
+        self._values = ValuesFile(run.path, run.now)
         self._sink = JsonlSink(run.learner_rows)
         self._row_t = self._save_t = run.now()
         self._row_updates = 0
@@ -67,7 +71,11 @@ class Training:
         self.learner.add(step)
 
     def restore(self, log: StepLog) -> dict[str, Any]:
-        """Rebuild the replay from `log`, then load the newest checkpoint; return its state, empty without one."""
+        """Rebuild the replay from `log`, then load the newest checkpoint; return its state, empty without one.
+
+        What people said about the episodes meanwhile counts.
+        """
+        self.learner.judge(self._labels.poll())
         for step in log.steps():
             self.take(step)
         if not checkpoint.has_checkpoint(self._run.checkpoints):
@@ -96,20 +104,24 @@ class Training:
         stop: Callable[[], bool] = lambda: False,
     ) -> None:
         """Learn from the demonstrations alone; abandoned by `stop`, a resumed run begins it again."""
+        self.learner.judge(self._labels.poll())
         self._note(self.learner.warm_start(progress, stop))
         self.warm = not stop()
 
     def round(self) -> None:
-        """Do one training round."""
-        self._note(self.learner.train_round())
+        """Do one training round; one without any data, all of it discarded, is passed over, so that nobody waits."""
+        if self.learner.has_data:
+            self._note(self.learner.train_round())
         self.governor.record_updates(1)
 
     def row(self, force: bool = False) -> None:
-        """Write a row about once per second."""
+        """About once per second: obey the labels that came, write a row, and now and then the values."""
         now = self._run.now()
         passed = now - self._row_t
         if passed < ROW_EVERY_S and not force:
             return
+        self.learner.judge(self._labels.poll())
+        self._values.write(self.learner)
         online = self.learner.online_steps
         self._sink.write(
             LearnerRow(

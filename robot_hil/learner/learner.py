@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from robot_hil.data.labels import EpisodeKey, Verdict
 from robot_hil.data.specs import Array, EnvSpec, Observation
 from robot_hil.data.step import Segment, Step
 from robot_hil.errors import ConfigError, StorageError
@@ -70,6 +71,17 @@ class Learner:
         if self.replay.add(step) and step.segment is not Segment.DEMO:
             self.online_steps += 1
 
+    def judge(self, verdicts: Mapping[EpisodeKey, Verdict]) -> None:
+        """See episodes as a person says, from the next batch on; see `ReplayBuffer.judge`."""
+        if verdicts:
+            self.replay.judge(verdicts)
+            self.close()  # forgets the batches made ahead
+
+    @property
+    def has_data(self) -> bool:
+        """Whether there is anything to learn from; a person may have discarded all of it."""
+        return any(self.replay.sizes.values())
+
     def warm_start(
         self,
         progress: Callable[[str, int, int], None] = lambda name, done, of: None,
@@ -95,7 +107,7 @@ class Learner:
             batch = self._sample(config.clone_batch_size, only_demos, out)
             self.state, metrics = self.agent.pretrain(self.state, batch)
             progress("imitating demonstrations", i + 1, config.clone_updates)
-            if stop():
+            if stop() or not self.replay.sizes["demo"]:
                 break
         return metrics
 
@@ -110,7 +122,7 @@ class Learner:
             self.rounds += 1
             metrics |= more
             progress("learning values", i + 1, config.critic_warmup)
-            if stop():
+            if stop() or not self.replay.sizes["demo"]:
                 break
         return metrics
 

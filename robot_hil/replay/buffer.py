@@ -8,16 +8,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from robot_hil.data.labels import EpisodeKey, Verdict
 from robot_hil.data.specs import Array, ArraySpec, Observation
 from robot_hil.data.step import Segment, Step
 from robot_hil.errors import ConfigError, SpecError
-from robot_hil.replay.columns import NO_ONSET, Columns, ColumnView, make_columns, write_columns
+from robot_hil.replay.columns import NO_ONSET, VERDICT_CODES, Columns, ColumnView, make_columns, write_columns
+from robot_hil.replay.episodes import EpisodeIndex, EpisodeRows
 from robot_hil.replay.frames import FrameStore
 from robot_hil.replay.rows import RowSet
 from robot_hil.replay.sampling import POOLS, Batch, RewardView, View, share_out
 
 _LOG = logging.getLogger(__name__)
 _ONSET_HORIZON = 64  # steps before an intervention that are told how far away it was
+_FAIL, _DISCARD = VERDICT_CODES[Verdict.FAIL], VERDICT_CODES[Verdict.DISCARD]
 
 
 @dataclass(slots=True)
@@ -60,6 +63,7 @@ class ReplayBuffer:
         self._transform = transform
         self._frames = FrameStore(observation, capacity)
         self._columns = make_columns(capacity, action_dim)
+        self._episodes = EpisodeIndex(self._columns)
         self._previous = np.full(capacity, -1, np.int32)
         self._serial = np.full(capacity, -1, np.int64)
         self._weight: Array | None = None
@@ -92,7 +96,8 @@ class ReplayBuffer:
         columns = [*self._columns.values(), self._previous, self._serial]
         pools = len(POOLS) * 2 * 4  # row and place, int32 each
         age = 8 + 32  # an entry of a deque and the integer it refers to
-        return self._frames.slot_bytes + sum(c.nbytes // self._capacity for c in columns) + pools + age
+        facts = sum(c.nbytes // self._capacity for c in columns) + self._episodes.bytes_per_row
+        return self._frames.slot_bytes + facts + pools + age
 
     def columns(self, rows: Array) -> Columns:
         """Return a lazy view of the facts of `rows`."""
@@ -128,6 +133,7 @@ class ReplayBuffer:
             self._frames.write(final_slot, final)
         with self._lock:
             self._enter(row, step, is_demo)
+            self._episodes.enter(row, step, source)
             follows = track is not None and same_episode and position[2] == track.position[2] + 1
             if follows and track is not None and self._serial[track.slot] == track.serial:
                 self._link(track.slot, row, is_row=True)
@@ -177,6 +183,7 @@ class ReplayBuffer:
         if after >= 0:
             self._previous[after] = -1
         self._serial[slot] = -1
+        self._episodes.forget(slot)
         self._counters["evicted"] += 1
 
     def _enter(self, slot: int, step: Step | None, is_demo: bool) -> None:
@@ -199,6 +206,13 @@ class ReplayBuffer:
         if is_row:
             columns["next_row"][row] = successor
             columns["handover"][row] = columns["is_human"][row] != columns["is_human"][successor]
+        self._offer(row)
+
+    def _offer(self, row: int) -> None:
+        """Put `row`, whose successor is there, into its pools; one of a discarded episode into none."""
+        columns = self._columns
+        if columns["verdict"][row] == _DISCARD:
+            return
         if columns["segment"][row] == Segment.DEMO:
             self._pools["demo"].add(row)
         else:
@@ -212,6 +226,34 @@ class ReplayBuffer:
         while row >= 0 and distance <= _ONSET_HORIZON and not self._columns["is_human"][row]:
             self._columns["steps_to_onset"][row] = min(distance, NO_ONSET)
             row, distance = int(self._previous[row]), distance + 1
+
+    # Episodes --------------------------------------------------------------------------------------------------
+
+    def judge(self, verdicts: Mapping[EpisodeKey, Verdict]) -> None:
+        """See these episodes of the run's own log in this light from the next batch on, NONE as recorded again.
+
+        Their steps may be here, come later or never; see `Verdict` and `ColumnView` for what changes. The facts stay.
+        """
+        with self._lock:
+            for key, verdict in verdicts.items():
+                for row in self._episodes.judge(key, verdict).tolist():
+                    if verdict is Verdict.DISCARD:
+                        for pool in self._pools.values():
+                            pool.discard(row)
+                    elif self._columns["next_slot"][row] >= 0:
+                        self._offer(row)
+
+    def newest_episode(self) -> EpisodeRows | None:
+        """Return the newest episode that has ended, demonstrations apart; None before the first."""
+        with self._lock:
+            return self._episodes.newest()
+
+    def observations(self, rows: Array, names: Collection[str]) -> Batch:
+        """Return the stored arrays `names` of some rows as `obs/<name>`, (n, ...)."""
+        found = self.empty_batch(len(rows), {"obs": names})
+        with self._gather_lock:
+            self._frames.gather(rows, {name: found[f"obs/{name}"] for name in names})
+        return found
 
     # Sampling --------------------------------------------------------------------------------------------------
 
@@ -320,7 +362,9 @@ class ReplayBuffer:
         columns = self.columns(rows)
         executed, human = columns["action_executed"], columns["action_human"]
         is_human = columns["is_human"]
-        imitate = (is_human | (columns["segment"] == Segment.DEMO)) & ~columns["release_tail"]
+        is_demo = columns["segment"] == Segment.DEMO
+        bad_example = is_demo & (columns["verdict"] == _FAIL)
+        imitate = (is_human | is_demo) & ~columns["release_tail"] & ~bad_example
         ones = np.ones(len(rows), np.float32)
         batch = {
             "action": executed,
@@ -342,7 +386,7 @@ class ReplayBuffer:
         columns, last = self._columns, rows
         while ((following := columns["next_row"][last]) >= 0).any():
             last = np.where(following >= 0, following, last)
-        return np.where(columns["success"][last], columns["next_slot"][last], -1)
+        return np.where(self.columns(last)["success"], columns["next_slot"][last], -1)
 
     def _chain(self, rows: Array, n_step: int, gamma: float, reward_view: RewardView) -> tuple[Array, Array, Array]:
         """Sum up to `n_step` rewards from `rows` on; return sums, bootstrap factors and the last row of each sum."""

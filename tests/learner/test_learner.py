@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from contracts import assert_equal_arrays
 
+from robot_hil.data.labels import Verdict
 from robot_hil.data.specs import EnvSpec
 from robot_hil.data.step import Authority, Segment, Step
 from robot_hil.errors import ConfigError, StorageError
@@ -156,6 +157,70 @@ def test_a_restored_learner_continues_bit_by_bit(learner, small_step, small_spec
             each.train_round()
     assert_equal_arrays(one.export()[0], other.export()[0])
     assert one.export()[1] == other.export()[1]
+
+
+@pytest.mark.parametrize("prefetch", [0, 2])
+def test_discarded_episodes_reach_no_batch_from_now_on(prefetch: int, learner, small_step, small_spec) -> None:
+    one = learner(prefetch=prefetch)
+    seen: list[set[int]] = []
+    update = one.agent.update
+
+    def watch(state: Any, batch: Any) -> Any:
+        seen.append(set(one.replay.columns(batch["row"])["episode_id"].tolist()))
+        return update(state, batch)
+
+    one.agent.update = watch
+    feed(one, small_step, small_spec, 0, demo=True)
+    feed(one, small_step, small_spec, 1, 2, demo=False)
+    for _ in range(3):
+        one.train_round()
+    assert set.union(*seen) == {0, 1, 2}
+    one.judge({("actor", 0, 1): Verdict.DISCARD, ("actor", 0, 3): Verdict.DISCARD})
+    feed(one, small_step, small_spec, 3, demo=False)
+    seen.clear()
+    for _ in range(5):
+        one.train_round()
+    assert set.union(*seen) == {0, 2}
+
+
+def test_with_everything_discarded_nothing_is_left_to_learn_from(learner, small_step, small_spec) -> None:
+    one = learner(prefetch=2)
+    feed(one, small_step, small_spec, 0, demo=True)
+    one.train_round()
+    assert one.has_data
+    one.judge({("actor", 0, 0): Verdict.DISCARD})
+    assert not one.has_data
+    one.judge({("actor", 0, 0): Verdict.NONE})
+    one.train_round()
+
+
+def test_a_warm_start_ends_when_its_demonstrations_are_discarded(learner, small_step, small_spec) -> None:
+    one = learner()
+    feed(one, small_step, small_spec, 0, demo=True)
+
+    def discard(name: str, done: int, of: int) -> None:
+        one.judge({("actor", 0, 0): Verdict.DISCARD})
+
+    one.warm_start(discard)
+    assert one.state.counters == {"pretrain_updates": 1, "critic_updates": 0, "actor_updates": 0}
+
+
+def test_labels_said_before_and_after_the_steps_teach_the_same(learner, small_step, small_spec) -> None:
+    """A run that is resumed, with the labels known at once, sees what the run before it saw."""
+    verdicts = {("actor", 0, 1): Verdict.SUCCESS, ("actor", 0, 2): Verdict.FAIL}
+    results = []
+    for early in (True, False):
+        one = learner(1)
+        if early:
+            one.judge(verdicts)
+        feed(one, small_step, small_spec, 0, demo=True)
+        feed(one, small_step, small_spec, 1, 2, demo=False)
+        if not early:
+            one.judge(verdicts)
+        for _ in range(3):
+            one.train_round()
+        results.append(one.export()[0])
+    assert_equal_arrays(*results)
 
 
 def test_a_foreign_checkpoint_is_refused_and_nothing_changes(learner) -> None:

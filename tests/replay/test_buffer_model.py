@@ -7,6 +7,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
+from robot_hil.data.labels import Verdict
 from robot_hil.methods.anchored import Anchored
 from robot_hil.methods.base import Method
 
@@ -30,6 +31,7 @@ class Model:
     entries: list = field(default_factory=list)
     newest: dict = field(default_factory=dict)
     refused: int = 0
+    verdicts: dict = field(default_factory=dict)
 
     def add(self, step) -> None:
         position = (step.epoch, step.episode_id, step.step_index)
@@ -59,15 +61,26 @@ class Model:
     def ready(self, entry) -> bool:
         return entry.step is not None and entry.after in self.entries
 
+    def verdict(self, step) -> Verdict:
+        return self.verdicts.get((step.actor_id, step.epoch, step.episode_id), Verdict.NONE)
+
     def sampleable(self) -> list:
-        return [e for e in self.entries if self.ready(e)]
+        return [e for e in self.entries if self.ready(e) and self.verdict(e.step) is not Verdict.DISCARD]
+
+    def ending(self, step) -> tuple:
+        """Reward and whether nothing follows, in the light of the verdict."""
+        verdict = self.verdict(step)
+        if step.is_last and verdict in (Verdict.SUCCESS, Verdict.FAIL):
+            return float(verdict is Verdict.SUCCESS), True
+        return step.reward["env"], step.terminated
 
     def n_step(self, entry, method) -> tuple:
         """Sum rewards one by one; return sum, bootstrap factor and how many steps later the next observation is."""
         total, scale, hops = 0.0, 1.0, 0
         while True:
             step = entry.step
-            total += scale * step.reward["env"]
+            reward, terminated = self.ending(step)
+            total += scale * reward
             scale *= GAMMA
             hops += 1
             following = entry.after
@@ -76,7 +89,7 @@ class Model:
             if method.cut_at_handover and step.is_human != following.step.is_human:
                 break
             entry = following
-        return total, 0.0 if step.terminated else scale, hops
+        return total, 0.0 if terminated else scale, hops
 
 
 class BufferMachine(RuleBasedStateMachine):
@@ -118,6 +131,21 @@ class BufferMachine(RuleBasedStateMachine):
         at = self.at.setdefault(actor, (0, 0, 0))
         self.at[actor] = tuple(max(0, a + b) for a, b in zip(at, (epochs, episodes, steps), strict=True))
 
+    @rule(
+        actor=st.integers(0, 2),
+        epoch=st.integers(0, 2),
+        episode=st.integers(0, 4),
+        verdict=st.sampled_from(list(Verdict)),
+        late=st.booleans(),
+    )
+    def judge(self, actor, epoch, episode, verdict, late):
+        """A person judges an episode: one that is there, one that has left, or one that may still come."""
+        if late and actor in self.at:
+            epoch, episode, _ = self.at[actor]
+        key = (f"actor{actor}", epoch, episode)
+        self.model.verdicts[key] = verdict
+        self.buffer.judge({key: verdict})
+
     @invariant()
     def same_rows(self):
         if not hasattr(self, "buffer"):
@@ -141,6 +169,9 @@ class BufferMachine(RuleBasedStateMachine):
             total, discount, hops = self.model.n_step(known[tuple(identity)], method)
             np.testing.assert_allclose(batch["reward"][i], total, rtol=1e-5)
             np.testing.assert_allclose(batch["discount"][i], discount, rtol=1e-5)
+            step = known[tuple(identity)].step
+            bad_example = step.segment == 1 and self.model.verdict(step) is Verdict.FAIL
+            assert batch["imitate"][i] == (step.is_human and not bad_example)
             identity[3] += hops
             assert batch["next_obs/id"][i].tolist() == identity
             assert batch["next_obs/image"][i, 0, 0, 0] == (identity[2] * 31 + identity[3]) % 256
