@@ -1,0 +1,83 @@
+"""Unit quaternions (wxyz) as tuples of floats: for a few per frame, arrays would cost most of the time."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import asin, atan2, cos, hypot, sin, sqrt
+
+Quat = tuple[float, float, float, float]
+Vec = tuple[float, float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class HandPose:
+    """Where a hand or head is in the headset's space: x right, y up, z towards the user at start."""
+
+    pos: Vec
+    """[m]."""
+    quat: Quat
+    """wxyz, unit norm."""
+
+
+def multiply(a: Sequence[float], b: Sequence[float]) -> Quat:
+    """Return rotation `b` followed by `a`, both in the same fixed frame; unit norm."""
+    aw, ax, ay, az = a
+    bw, bx, by, bz = b
+    w = aw * bw - ax * bx - ay * by - az * bz
+    x = aw * bx + ax * bw + ay * bz - az * by
+    y = aw * by - ax * bz + ay * bw + az * bx
+    z = aw * bz + ax * by - ay * bx + az * bw
+    return unit((w, x, y, z))
+
+
+def unit(q: Sequence[float]) -> Quat:
+    """Return `q` with norm 1."""
+    w, x, y, z = q
+    scale = 1.0 / sqrt(w * w + x * x + y * y + z * z)
+    return w * scale, x * scale, y * scale, z * scale
+
+
+def conjugate(q: Sequence[float]) -> Quat:
+    """Return the inverse rotation."""
+    return q[0], -q[1], -q[2], -q[3]
+
+
+def rotate(q: Sequence[float], v: Sequence[float]) -> Vec:
+    """Return `v` turned by `q`."""
+    w, x, y, z = q
+    vx, vy, vz = v
+    tx, ty, tz = 2.0 * (y * vz - z * vy), 2.0 * (z * vx - x * vz), 2.0 * (x * vy - y * vx)
+    return vx + w * tx + y * tz - z * ty, vy + w * ty + z * tx - x * tz, vz + w * tz + x * ty - y * tx
+
+
+def from_rotvec(v: Sequence[float]) -> Quat:
+    """Return the rotation by |v| rad about v."""
+    angle = hypot(*v)
+    if angle < 1e-12:
+        return unit((1.0, 0.5 * v[0], 0.5 * v[1], 0.5 * v[2]))
+    scale = sin(0.5 * angle) / angle
+    return cos(0.5 * angle), v[0] * scale, v[1] * scale, v[2] * scale
+
+
+def to_rotvec(q: Sequence[float]) -> Vec:
+    """Return axis times angle [rad], the angle in [0, pi]."""
+    w, x, y, z = q if q[0] >= 0 else (-q[0], -q[1], -q[2], -q[3])
+    norm = sqrt(x * x + y * y + z * z)
+    scale = 2.0 if norm < 1e-12 else 2.0 * atan2(norm, w) / norm
+    return x * scale, y * scale, z * scale
+
+
+def difference(a: Sequence[float], b: Sequence[float]) -> Vec:
+    """Return the rotation vector, in the fixed frame, that leads from `b` to `a` [rad]."""
+    return to_rotvec(multiply(a, conjugate(b)))
+
+
+def heading_of(head: Sequence[float]) -> float:
+    """Return where a head of orientation `head` looks: rotation about the y axis [rad], 0 along -z, left positive.
+
+    A head that looks straight down or up looks where its crown or its chin points.
+    """
+    x, y, z = rotate(head, (0.0, 0.0, -1.0))
+    if hypot(x, z) < 0.3:
+        turn = 1.0 if asin(max(-1.0, min(1.0, y))) < 0 else -1.0
+        x, y, z = (turn * c for c in rotate(head, (0.0, 1.0, 0.0)))
+    return atan2(-x, -z)
