@@ -11,20 +11,26 @@ import shutil
 import tempfile
 import threading
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 import zmq
+import zmq.asyncio
 
 from robot_hil.console import messages
-from robot_hil.console.messages import ToConsole, ToRobot, Welcome
+from robot_hil.console.messages import Ack, FromPage, ToConsole, ToRobot, Welcome
+from robot_hil.data.operator_input import Button, Words
 from robot_hil.data.specs import Array
 from robot_hil.errors import TransportError
 
 _log = logging.getLogger(__name__)
 _QUEUE = 1000
+_EDGES = 256
+"""How many buttons and words are remembered, to know them when they come again."""
 POLL_MS = 20
 
 
@@ -33,6 +39,9 @@ class RobotLink:
 
     `send` and `show` may be called from any thread and never block. Frames go out only for cameras that somebody
     watches, newest first, without a copy in the caller's thread: give arrays that are not written to afterwards.
+
+    A button or words that come again, which pages do until they are acknowledged, are answered again and not handed on.
+    E-stops are handed on every time.
     """
 
     def __init__(self, welcome: Welcome, on_message: Callable[[ToRobot], object]) -> None:
@@ -40,8 +49,12 @@ class RobotLink:
         """Where the console connects; set by `start`."""
         self.refused = 0
         """Messages that could not be read."""
+        self.watched: frozenset[str] = frozenset()
+        """Cameras that somebody watches now."""
         self._welcome, self._on_message = welcome, on_message
+        self._edges: OrderedDict[str, tuple[Button | Words, Ack | None]] = OrderedDict()
         self._frames: dict[str, tuple[Array, float]] = {}
+        self._unfit: set[str] = set()
         self._out: list[ToConsole] = []
         self._lock = threading.Lock()
         self._wake_r = self._wake_w = -1
@@ -61,6 +74,7 @@ class RobotLink:
             for one in (control, video):
                 one.setsockopt(zmq.LINGER, 0)
             control.setsockopt(zmq.SNDHWM, _QUEUE)
+            control.setsockopt(zmq.ROUTER_MANDATORY, 1)  # says when a console is gone
             video.setsockopt(zmq.SNDHWM, 3)
             control.bind(self.endpoint)
             video.bind(self.endpoint + "-video")
@@ -82,23 +96,27 @@ class RobotLink:
         self._wake()
         self._thread.join()
         self._thread = None
-        for handle in (self._wake_r, self._wake_w):
+        with self._lock:  # a late `send` must not write into a file that got the same number
+            handles, self._wake_r, self._wake_w = (self._wake_r, self._wake_w), -1, -1
+        for handle in handles:
             os.close(handle)
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def send(self, message: ToConsole) -> None:
         """Send to the console, if there is one."""
         with self._lock:
+            if isinstance(message, Ack) and message.id in self._edges:
+                self._edges[message.id] = (self._edges[message.id][0], message)
             self._out.append(message)
             del self._out[:-_QUEUE]
-        self._wake()
+            self._wake()
 
     def show(self, frames: Mapping[str, Array], stamp: float) -> None:
         """Offer camera images uint8 (H, W, 3), exposed at monotonic time `stamp` [s]; older unsent ones are dropped."""
         with self._lock:
             for name, image in frames.items():
                 self._frames[name] = (image, stamp)
-        self._wake()
+            self._wake()
 
     def _wake(self) -> None:
         with contextlib.suppress(BlockingIOError, OSError):  # a full pipe wakes as well
@@ -120,6 +138,7 @@ class RobotLink:
                     self._receive(control, peers)
                 if video in ready:
                     self._subscriptions(video, watched)
+                    self.watched = frozenset(topic[:-1].decode(errors="replace") for topic in watched)
                 self._flush(control, peers, video, watched)
         finally:
             context.destroy(0)
@@ -141,10 +160,33 @@ class RobotLink:
             if peer not in peers:
                 peers.add(peer)
                 self._to(control, peers, self._welcome, peer)
+            if self._is_repeated(message):
+                continue
             try:
                 self._on_message(message)
             except Exception:  # the link must outlive a bad device
                 _log.exception("a message of the console could not be handled: %s", message)
+                if isinstance(message, FromPage) and isinstance(message.body, Button | Words):
+                    with self._lock:
+                        self._edges.pop(message.body.id, None)
+
+    def _is_repeated(self, message: ToRobot) -> bool:
+        """Return whether this edge came before, and answer it again if it was answered."""
+        if not isinstance(message, FromPage) or not isinstance(message.body, Button | Words):
+            return False
+        body = message.body
+        if isinstance(body, Button) and body.kind == "estop":
+            return False
+        with self._lock:
+            known, ack = self._edges.get(body.id, (None, None))
+            if known != body:
+                self._edges[body.id] = (body, None)
+                while len(self._edges) > _EDGES:
+                    self._edges.popitem(last=False)
+                return False
+            if ack is not None:
+                self._out.append(Ack(id=ack.id, client=message.client, ok=ack.ok, reason=ack.reason))
+        return True
 
     def _subscriptions(self, video: Any, watched: set[bytes]) -> None:
         while True:
@@ -164,9 +206,17 @@ class RobotLink:
         for name, (image, stamp) in frames.items():
             topic = name.encode() + b"\0"
             if topic in watched:
+                if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+                    self._complain(name, image)
+                    continue
                 header = msgspec.msgpack.encode((stamp, image.shape))
                 with contextlib.suppress(zmq.Again):
-                    video.send_multipart([topic, header, image], zmq.NOBLOCK, copy=False)
+                    video.send_multipart([topic, header, np.ascontiguousarray(image)], zmq.NOBLOCK, copy=False)
+
+    def _complain(self, name: str, image: Array) -> None:
+        if name not in self._unfit:
+            self._unfit.add(name)
+            _log.error("camera %s shows %s %s; the console needs uint8 (H, W, 3)", name, image.dtype, image.shape)
 
     def _to(self, control: Any, peers: set[bytes], message: ToConsole, peer: bytes) -> None:
         try:
@@ -184,14 +234,13 @@ class ConsoleLink:
     """
 
     def __init__(self, endpoint: str) -> None:
-        import zmq.asyncio
-
         self._context = zmq.asyncio.Context()
         self._control = self._context.socket(zmq.DEALER)
         self._video = self._context.socket(zmq.SUB)
         for one in (self._control, self._video):
             one.setsockopt(zmq.LINGER, 0)
         self._control.setsockopt(zmq.SNDHWM, _QUEUE)
+        self._control.setsockopt(zmq.IMMEDIATE, 1)  # nothing is kept for a robot that is not there: it would be old
         self._video.setsockopt(zmq.RCVHWM, 3)
         self._control.connect(endpoint)
         self._video.connect(endpoint + "-video")
@@ -199,10 +248,13 @@ class ConsoleLink:
         self.refused = 0
         """Messages that could not be read."""
 
-    async def send(self, message: ToRobot) -> None:
-        """Send now or drop."""
-        with contextlib.suppress(zmq.Again):
+    async def send(self, message: ToRobot) -> bool:
+        """Send now or drop; return whether it is on its way."""
+        try:
             await self._control.send(messages.encode(message), zmq.NOBLOCK)
+        except zmq.Again:
+            return False
+        return True
 
     async def receive(self) -> ToConsole:
         """Return the next message of the robot."""
@@ -215,8 +267,6 @@ class ConsoleLink:
 
     async def receive_frame(self) -> tuple[str, Array, float]:
         """Return camera, image uint8 (H, W, 3), read-only, and monotonic time of exposure [s]."""
-        import numpy as np
-
         while True:
             parts = await self._video.recv_multipart(copy=False)
             try:
