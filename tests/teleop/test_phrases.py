@@ -135,31 +135,9 @@ def test_any_text_gives_commands_or_a_problem(text: str) -> None:
     assert bool(phrase.commands) is not bool(phrase.problem)
 
 
-WORDS = [
-    "a",
-    "bit",
-    "to",
-    "the",
-    "left",
-    "right",
-    "up",
-    "down",
-    "turn",
-    "clockwise",
-    "2",
-    "cm",
-    "ten",
-    "half",
-    "degrees",
-    "and",
-    "then",
-    "again",
-    "open",
-    "not",
-    "3.5",
-    ",",
-    "more",
-]
+DIRECTIONS = ["left", "right", "up", "down", "clockwise"]
+NUMBERS = ["a", "2", "3.5", "ten", "half", "cm", "degrees"]
+OTHERS = ["bit", "to", "the", "turn", "and", "then", "again", "open", "not", ",", "more"]
 
 
 @given(st.lists(st.sampled_from(DIRECTIONS + NUMBERS + OTHERS), max_size=12).map(" ".join))
