@@ -41,7 +41,9 @@ _Scalars = Annotated[dict[_Text, float], msgspec.Meta(max_length=MAX_SCALARS)]
 _Shape = Annotated[list[Annotated[int, msgspec.Meta(ge=0, le=MAX_DIM)]], msgspec.Meta(max_length=MAX_RANK)]
 
 
-class _ArrayHeader(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
+class ArrayHeader(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
+    """Which array, and of what kind."""
+
     group: Annotated[int, msgspec.Meta(ge=0, le=2)]
     """0: a named field of the step, 1: an observation, 2: a final observation."""
     name: _Text
@@ -49,7 +51,7 @@ class _ArrayHeader(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
     shape: _Shape
 
 
-class _Header(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
+class Header(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
     """Every scalar of a step, in this order, then its arrays. A changed order means a new FORMAT_VERSION."""
 
     actor_id: _Text
@@ -76,12 +78,12 @@ class _Header(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
     t_human: float
     perturbation: _Text
     diagnostics: _Scalars
-    arrays: Annotated[list[_ArrayHeader], msgspec.Meta(max_length=MAX_ARRAYS)]
+    arrays: Annotated[list[ArrayHeader], msgspec.Meta(max_length=MAX_ARRAYS)]
 
 
-_SCALARS = tuple(f for f in _Header.__struct_fields__ if f not in ("has_final", "arrays", "segment"))
+_SCALARS = tuple(f for f in Header.__struct_fields__ if f not in ("has_final", "arrays", "segment"))
 _encoder = msgspec.msgpack.Encoder()
-_decoder = msgspec.msgpack.Decoder(_Header)
+_decoder = msgspec.msgpack.Decoder(Header)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +99,7 @@ class StepKey:
 
 def encode(step: Step) -> bytes:
     """Return `step` as bytes, or raise `SpecError` for what the format cannot hold; floats are kept bit by bit."""
-    parts: list[_ArrayHeader] = []
+    parts: list[ArrayHeader] = []
     arrays: list[Array] = []
     _check_authority(step.authority)
     for group, name, value in _arrays_of(step):
@@ -106,11 +108,11 @@ def encode(step: Step) -> bytes:
             raise SpecError(f"array {name!r} has dtype {array.dtype.name}; a step can hold {', '.join(DTYPES)}.")
         if array.ndim > MAX_RANK or max(array.shape, default=0) > MAX_DIM:
             raise SpecError(f"array {name!r} has shape {array.shape}; at most {MAX_RANK} dimensions of {MAX_DIM}.")
-        parts.append(_ArrayHeader(group, name, array.dtype.name, list(array.shape)))
+        parts.append(ArrayHeader(group, name, array.dtype.name, list(array.shape)))
         arrays.append(np.ascontiguousarray(array, dtype=_DTYPES[array.dtype.name]))
     scalars = {name: getattr(step, name) for name in _SCALARS}
     scalars["reward"], scalars["diagnostics"] = _floats(step.reward), _floats(step.diagnostics)
-    fields = _Header(**scalars, segment=int(step.segment), has_final=step.final_obs is not None, arrays=parts)
+    fields = Header(**scalars, segment=int(step.segment), has_final=step.final_obs is not None, arrays=parts)
     try:
         header = _encoder.encode(fields)
         _check_header(_decoder.decode(header))
@@ -176,6 +178,11 @@ def peek(blob: bytes | memoryview) -> StepKey:
     )
 
 
+def header(blob: bytes | memoryview) -> Header:
+    """Return every scalar in `blob`, and what arrays it has, without looking at these or the CRC; as `peek`."""
+    return _open(blob)[0]
+
+
 def verify(blob: bytes | memoryview) -> None:
     """Raise `SpecError` when the CRC does not match."""
     _prefix(blob)
@@ -202,7 +209,7 @@ def _prefix(blob: bytes | memoryview) -> int:
     return int(header_size)
 
 
-def _open(blob: bytes | memoryview) -> tuple[_Header, int]:
+def _open(blob: bytes | memoryview) -> tuple[Header, int]:
     body = _PREFIX.size + _prefix(blob)
     try:
         header = _decoder.decode(memoryview(blob)[_PREFIX.size : body])
@@ -212,7 +219,7 @@ def _open(blob: bytes | memoryview) -> tuple[_Header, int]:
     return header, body
 
 
-def _check_header(header: _Header) -> None:
+def _check_header(header: Header) -> None:
     seen: set[tuple[int, str]] = set()
     shapes: dict[str, list[int]] = {}
     for part in header.arrays:

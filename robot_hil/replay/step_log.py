@@ -31,6 +31,16 @@ _MARK = struct.Struct(">QQQ")
 _CHUNK = 64
 
 
+def arrival_key(number: int) -> bytes:
+    """Return the key under which the step with this arrival number is stored."""
+    return _U64.pack(number)
+
+
+def arrival_of(key: bytes | memoryview) -> int:
+    """Return the arrival number that `arrival_key` made `key` of."""
+    return int(_U64.unpack(key)[0])
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepLogInfo:
     """Counters of a step log; `duplicates` counts since it was opened, the rest is what the disk says."""
@@ -58,7 +68,7 @@ class _Mark:
 
 
 class StepLog:
-    """A durable, idempotent log of steps in one folder. Thread-safe; one process at a time.
+    """A durable, idempotent log of steps in one folder. Thread-safe; one process at a time (beside `StepLogReader`s).
 
     `meta` (run id, specification, task...) is stored by the first `open` and compared by later ones, so that a folder
     of another task is refused instead of mixed up. `max_bytes` bounds the folder; beyond it appending raises.

@@ -36,7 +36,7 @@ def test_a_running_training_obeys_and_the_log_keeps_the_facts(shell: Shell) -> N
     first = next(row for row in rows(run / "actor.jsonl") if row["phase"] == "demo")
     say(run, ("actor", 1, first["episode_id"]), Verdict.DISCARD)
     until(lambda: last_pools(run)["demo"] == demos - first["steps"])
-    until(lambda: (run / "values.json").exists())
+    until((run / "values.json").exists)
     output = interrupt(process)
     assert process.returncode == 130, output
     assert lengths(run)["actor", 1, first["episode_id"]] == first["steps"]

@@ -82,6 +82,13 @@ def test_every_field_survives_bit_by_bit(step: Step) -> None:
     key = codec.peek(blob)
     assert (key.actor_id, key.epoch, key.seq) == (step.actor_id, step.epoch, step.seq)
     assert (key.episode_id, key.step_index) == (step.episode_id, step.step_index)
+    header = codec.header(blob)
+    assert header.segment == step.segment
+    assert {part.name: tuple(part.shape) for part in header.arrays if part.group == 1} == {
+        name: array.shape for name, array in step.obs.items()
+    }
+    for name in ("reward", "terminated", "truncated", "success", "intervention_id", "t_cmd"):
+        assert _bits(getattr(header, name)) == _bits(getattr(step, name)), name
 
 
 def test_nan_payload_and_negative_zero_survive(small_step) -> None:
@@ -110,7 +117,7 @@ def test_a_non_contiguous_image_is_stored_as_seen(small_step) -> None:
 @settings(max_examples=300, deadline=None)
 def test_random_bytes_are_refused(data: bytes) -> None:
     for text in (data, codec.MAGIC + struct.pack("<H", codec.FORMAT_VERSION) + b"\0\0" + data):
-        for read in (codec.decode, codec.peek, codec.verify):
+        for read in (codec.decode, codec.peek, codec.header, codec.verify):
             with pytest.raises(RobotHilError):
                 read(text)
 

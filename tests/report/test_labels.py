@@ -16,11 +16,11 @@ def row(episode: int, verdict: Verdict, actor: str = "actor", epoch: int = 1, **
 
 
 def test_a_label_comes_back_as_it_was_written(tmp_path) -> None:
-    said = row(3, Verdict.FAIL, reason="dropped it – on the floor", operator="Ann", t=1.5e9)
+    said = row(3, Verdict.FAIL, reason='fell: "größer"', operator="Ann", t=1.5e9)
     write_label(tmp_path, said)
     assert read_labels(tmp_path) == {("actor", 1, 3): said}
     assert json.loads((tmp_path / LABELS_FILE).read_text()) == {
-        "actor_id": "actor", "epoch": 1, "episode_id": 3, "verdict": "fail", "reason": "dropped it – on the floor",
+        "actor_id": "actor", "epoch": 1, "episode_id": 3, "verdict": "fail", "reason": 'fell: "größer"',
         "operator": "Ann", "t": 1.5e9,
     }  # fmt: skip
 

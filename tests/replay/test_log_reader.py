@@ -1,0 +1,151 @@
+"""Reading a step log beside the process that writes it."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from robot_hil.errors import StorageError
+from robot_hil.replay.log_reader import StepLogReader
+from robot_hil.replay.step_log import StepLog
+
+_WRITER = """
+import sys
+import numpy as np
+from robot_hil.data.step import Step
+from robot_hil.replay.step_log import StepLog
+zeros = np.zeros(7, np.float32)
+with StepLog(sys.argv[1], sync=False) as log:
+    seq = 0
+    for line in sys.stdin:
+        word, number, size = line.split()
+        if word == "trim":
+            log.trim("actor", 1, int(number))
+        for _ in range(int(number) if word == "write" else 0):
+            log.append_many([Step(obs={"x": np.full((int(size), 1000), seq % 256, np.uint8)}, action_policy=zeros,
+                action_human=zeros, action_executed=zeros, authority=np.zeros(7, np.uint8), reward={}, terminated=False,
+                truncated=False, success=False, episode_id=0, step_index=seq, epoch=1, seq=seq)])
+            seq += 1
+        print(seq, flush=True)
+"""
+
+
+@pytest.fixture
+def writer(tmp_path) -> Iterator["subprocess.Popen[str]"]:
+    """A process that has the log open; it obeys lines `write <steps> <kilobytes of each>` and `trim <seq> 0`."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", _WRITER, str(tmp_path / "log")],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    yield process
+    process.kill()
+    process.communicate()
+
+
+def tell(writer, line: str) -> None:
+    writer.stdin.write(line + "\n")
+    writer.stdin.flush()
+    assert writer.stdout.readline()
+
+
+def numbers(reader: StepLogReader, start: int = 0) -> list[int]:
+    found: list[int] = []
+    while rows := reader.headers(start):
+        found += [header.step_index for _, header in rows]
+        start = rows[-1][0] + 1
+    return found
+
+
+def test_a_log_that_does_not_exist_yet_is_empty(tmp_path, writer) -> None:
+    reader = StepLogReader(tmp_path / "log")
+    assert reader.file is None
+    assert reader.bounds() == (0, 0)
+    assert reader.headers(0) == []
+    assert reader.step(0) is None
+    tell(writer, "write 3 1")
+    assert reader.file is not None
+    assert reader.bounds() == (0, 3)
+    assert numbers(reader) == [0, 1, 2]
+    reader.close()
+
+
+def test_what_the_other_process_writes_is_seen_at_once(tmp_path, writer) -> None:
+    reader = StepLogReader(tmp_path / "log")
+    for round_ in range(1, 6):
+        tell(writer, "write 200 1")
+        assert reader.bounds() == (0, 200 * round_)
+        assert numbers(reader, 200 * round_ - 150) == list(range(200 * round_ - 150, 200 * round_))
+    assert numbers(reader) == list(range(1000))
+    step = reader.step(300)
+    assert step is not None
+    assert step.step_index == 300
+    np.testing.assert_array_equal(step.obs["x"], np.full((1, 1000), 300 % 256))
+    tell(writer, "trim 99 0")
+    assert reader.bounds() == (100, 1000)
+    assert reader.step(99) is None
+    assert numbers(reader)[:2] == [100, 101]
+    reader.close()
+    reader.close()
+    assert reader.bounds() == (100, 1000)
+    reader.close()
+
+
+def test_a_log_that_outgrows_the_map_is_read_on(tmp_path, writer) -> None:
+    reader = StepLogReader(tmp_path / "log")
+    tell(writer, "write 1 1")
+    assert reader.bounds() == (0, 1)
+    tell(writer, "write 90 1000")  # 90 MB; the map began with 64 MiB
+    assert reader.bounds() == (0, 91)
+    step = reader.step(90)
+    assert step is not None
+    assert (step.obs["x"] == 90).all()
+    reader.close()
+
+
+def test_a_reader_does_not_keep_the_writer_from_anything(tmp_path, writer) -> None:
+    reader = StepLogReader(tmp_path / "log")
+    size = None
+    for _ in range(6):  # the room of what is trimmed is used again
+        tell(writer, "write 40 100")
+        assert len(reader.headers(0)) == 40
+        tell(writer, f"trim {reader.bounds()[1] - 1} 0")
+        size = size or 3 * (tmp_path / "log" / "data.mdb").stat().st_size
+    assert (tmp_path / "log" / "data.mdb").stat().st_size < size
+    reader.close()
+
+
+def test_another_log_in_the_same_place_is_noticed(tmp_path, small_step) -> None:
+    path = tmp_path / "log"
+    with StepLog(path, sync=False) as log:
+        log.append_many([small_step(n, epoch=1, seq=n) for n in range(5)])
+    reader = StepLogReader(path)
+    assert reader.bounds() == (0, 5)
+    before = reader.file
+    path.rename(tmp_path / "old")
+    assert reader.bounds() == (0, 0)
+    with StepLog(path, sync=False) as log:
+        log.append_many([replace(small_step(7), epoch=1, seq=0)])
+    assert reader.file != before
+    assert numbers(reader) == [7]
+    reader.close()
+
+
+def test_damage_is_named(tmp_path, small_step) -> None:
+    path = tmp_path / "log"
+    with StepLog(path, sync=False) as log:
+        log.append_many([small_step(n, epoch=1, seq=n) for n in range(3)])
+    content = bytearray((path / "data.mdb").read_bytes())
+    image = small_step(1).obs["front"].tobytes()
+    content[content.index(image) + 5] ^= 4
+    (path / "data.mdb").write_bytes(content)
+    reader = StepLogReader(path)
+    assert numbers(reader) == [0, 1, 2]  # headers are whole
+    with pytest.raises(StorageError, match=r"record 1 .*damaged"):
+        reader.step(1)
+    reader.close()
+    (path / "data.mdb").write_bytes(b"x" * 8192)
+    with pytest.raises(StorageError, match="cannot be read"):
+        reader.bounds()
