@@ -82,7 +82,8 @@ def console_thread(**values: Any) -> Iterator[ConsoleServer]:
         yield server
     finally:
         asyncio.run_coroutine_threadsafe(server.stop(), loop).result(30)
+        # In the loop's own thread: the caller's may have a loop of its own running, e.g. a browser driver's.
+        asyncio.run_coroutine_threadsafe(loop.shutdown_default_executor(), loop).result(30)
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
-        loop.run_until_complete(loop.shutdown_default_executor())
         loop.close()

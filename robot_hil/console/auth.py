@@ -4,10 +4,11 @@ import hashlib
 import hmac
 import ipaddress
 import secrets
-import socket
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
+
+from robot_hil.console.address import is_loopback, machine_names
 
 Role = Literal["pilot", "observer"]
 UNAUTHORIZED = 4401
@@ -43,23 +44,6 @@ class Tokens:
         """Return what the value of an `Authorization: Bearer TOKEN` header allows."""
         scheme, _, token = authorization.partition(" ")
         return self.role(token.strip()) if scheme.lower() == "bearer" else None
-
-
-def is_loopback(host: str) -> bool:
-    """Return whether `host`, a name or an address, is this machine's loopback interface."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
-
-
-def machine_names() -> set[str]:
-    """Return the names under which this machine may be asked for, in lower case."""
-    name = socket.gethostname().lower()
-    short = name.partition(".")[0]
-    return {"localhost", name, short, f"{short}.local"}
 
 
 class Origins:

@@ -219,7 +219,8 @@ async def web_socket(request: web.Request) -> AsyncIterator[web.WebSocketRespons
     sockets.add(socket)
     try:
         await socket.prepare(request)
-        yield socket
+        with contextlib.suppress(ConnectionError):  # written to a connection that is just torn
+            yield socket
     finally:
         sockets.discard(socket)
 
@@ -297,4 +298,4 @@ async def serve_control(request: web.Request, hub: Hub, tokens: Tokens) -> web.W
         finally:
             await hub.leave(client, reason)
             writer.cancel()
-        return socket
+    return socket

@@ -12,7 +12,8 @@ import msgspec
 from aiohttp import WSCloseCode, web
 
 from robot_hil.clock import Clock
-from robot_hil.console.auth import Origins, Tokens, is_loopback, new_token
+from robot_hil.console.address import console_url, is_loopback
+from robot_hil.console.auth import Origins, Tokens, new_token
 from robot_hil.console.client import OPEN, serve_control
 from robot_hil.console.hub import Hub
 from robot_hil.console.video import Video
@@ -36,8 +37,6 @@ _TYPES = {
 _MINIMAL = (
     "<!doctype html><html lang=en><meta charset=utf-8><title>robot_hil</title><p>No page is installed here.</html>"
 )
-ANY_HOST = ("", "0.0.0.0", "::")  # noqa: S104
-"""Names of all interfaces together."""
 HUB = web.AppKey("hub", Hub)
 TOKENS = web.AppKey("tokens", Tokens)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -106,13 +105,8 @@ class ConsoleServer:
 
     def url(self, page: str = "/", *, observer: bool = False) -> str:
         """Return the address to open, with the token in the part that browsers never send."""
-        from robot_hil.console.tls import best_address
-
-        host = self.config.host
-        if host in ANY_HOST:
-            host = best_address()
         token = self._tokens.observer if observer else self._tokens.pilot
-        return f"{self.scheme}://{f'[{host}]' if ':' in host else host}:{self.port}{page}#t={token}"
+        return console_url(self.config.host, self.port, bool(self.config.tls), token, page)
 
     async def start(self) -> None:
         """Listen; legal twice. Raises `TransportError` when the port is taken."""

@@ -12,8 +12,6 @@ import os
 import socket
 import ssl
 import stat
-import struct
-import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -22,7 +20,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from robot_hil.console.auth import machine_names
+from robot_hil.console.address import machine_addresses, machine_names
 from robot_hil.errors import ConfigError
 
 LEAF_DAYS = 825
@@ -78,55 +76,6 @@ def server_context(chain: Path, key: Path) -> ssl.SSLContext:
     except (OSError, ssl.SSLError) as error:
         raise ConfigError(f"certificate {chain} with key {key} cannot be used: {error}.") from error
     return context
-
-
-# -- addresses ---------------------------------------------------------------------------------------------------------
-
-
-def machine_addresses() -> set[str]:
-    """Return every address under which this machine can be reached, loopback included, link-local IPv6 left out."""
-    found = {"127.0.0.1", "::1", *_ipv4_of_interfaces(), *_ipv6_of_interfaces()}
-    with contextlib.suppress(OSError):
-        found |= {str(entry[4][0]) for entry in socket.getaddrinfo(socket.gethostname(), None)}
-    if (best := best_address()) != "127.0.0.1":
-        found.add(best)
-    return {one for one in found if "%" not in one and not one.lower().startswith("fe80:")}
-
-
-def best_address() -> str:
-    """Return the address that this machine would be reached at from outside; nothing is sent to find it."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect(("192.0.2.1", 9))  # an address that no one has
-            return str(probe.getsockname()[0])
-        except OSError:
-            return "127.0.0.1"
-
-
-def _ipv4_of_interfaces() -> set[str]:
-    """Ask Linux for the addresses of all interfaces; elsewhere none."""
-    if sys.platform != "linux":
-        return set()
-    import array
-
-    size, entry = 16_384, 40  # bytes of the answer, and of `struct ifreq` on 64-bit Linux
-    names = array.array("B", bytes(size))
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            answer = fcntl.ioctl(probe.fileno(), 0x8912, struct.pack("iL", size, names.buffer_info()[0]))  # SIOCGIFCONF
-        except OSError:
-            return set()
-    length = struct.unpack("iL", answer)[0]
-    raw = names.tobytes()
-    return {socket.inet_ntoa(raw[at + 20 : at + 24]) for at in range(0, length, entry)}
-
-
-def _ipv6_of_interfaces() -> set[str]:
-    try:
-        rows = Path("/proc/net/if_inet6").read_text().split("\n")
-    except OSError:
-        return set()
-    return {str(ipaddress.IPv6Address(int(row.split()[0], 16))) for row in rows if row.strip()}
 
 
 # -- files -------------------------------------------------------------------------------------------------------------

@@ -147,7 +147,7 @@ class Video:
                 self._viewers.discard(viewer)
                 writer.cancel()
                 self._subscribe()
-            return socket
+        return socket
 
     async def _take(self, viewer: Viewer, socket: web.WebSocketResponse, text: str) -> None:
         try:
