@@ -86,7 +86,7 @@ class RobotEnv(gymnasium.Env[dict[str, Array], Array]):
     was told to and does not sink; the command never leads the measured pose by more than `Motion.lead_m`. Finite
     actions are clipped; NaN and infinity raise `SafetyError` and leave the episode as it was.
     Reward 1 with `terminated` when the task succeeds, else 0; `info["success"]` says the same. After
-    `max_seconds` the episode is truncated.
+    `max_seconds` (the task's own by default) the episode is truncated.
 
     `advance(seconds)` lets time pass between command and observation: a simulation steps its physics, a real
     robot sleeps until the deadline. A reset asks the task for a start pose and drives there through the gate; a
@@ -105,6 +105,7 @@ class RobotEnv(gymnasium.Env[dict[str, Array], Array]):
         obs_type: ObsType = "state",
         control_hz: float = 10.0,
         image_size: int = 128,
+        max_seconds: float | None = None,
         render: Callable[[], Array] | None = None,
         on_close: Callable[[], None] | None = None,
     ) -> None:
@@ -112,6 +113,9 @@ class RobotEnv(gymnasium.Env[dict[str, Array], Array]):
             raise ConfigError(f"obs_type is {obs_type!r}; choose 'state' or 'pixels'.")
         if not 1.0 <= control_hz <= 100.0:
             raise ConfigError(f"control_hz is {control_hz}; allowed are 1 to 100 policy steps per second.")
+        seconds = task.max_seconds if max_seconds is None else max_seconds
+        if not 1.0 / control_hz <= seconds < float("inf"):
+            raise ConfigError(f"max_seconds is {seconds}; give the time of at least one control period, in seconds.")
         self.gate = gate
         self.render_mode = None if render is None else "rgb_array"
         self.metadata = {**self.metadata, "render_fps": round(control_hz)}
@@ -128,7 +132,7 @@ class RobotEnv(gymnasium.Env[dict[str, Array], Array]):
             observation={self._vector_key: vector, **dict.fromkeys(self._cameras, image)},
             action=ArraySpec(shape=(len(axes),), low=-1.0, high=1.0, names=axes),
             control_hz=control_hz,
-            max_episode_steps=round(task.max_seconds * control_hz),
+            max_episode_steps=round(seconds * control_hz),
             task=task.instruction,
         )
         self.observation_space: spaces.Space[Any] = spaces.Dict(
@@ -179,6 +183,12 @@ class RobotEnv(gymnasium.Env[dict[str, Array], Array]):
     def render(self) -> Array | None:
         """Return a picture for people, uint8 (H, W, 3); None without `render_mode`."""
         return None if self._render is None else self._render()
+
+    def look(self) -> dict[str, Array]:
+        """Return what the cameras see now, uint8 (H, W, 3) by name, without letting time pass; empty before a reset."""
+        if not self._connected:
+            return {}
+        return {name: camera.latest().image for name, camera in self._cameras.items()}
 
     def privileged(self) -> dict[str, Any]:
         """See `robot_hil.envs.base.privileged_of`."""

@@ -26,6 +26,10 @@ class SafetyError(RobotHilError):
     """The safety gate refused a command or is latched; only a person clears it, with a reason."""
 
 
+class OperatorAbsentError(SafetyError):
+    """The robot waited for a person who did not come."""
+
+
 class TransportError(RobotHilError):
     """A connection, key or message that cannot be used."""
 

@@ -24,7 +24,8 @@ class Station:
 
     A pilot that is lost while it drives makes the sample LOST, and stays pilot and lost, even when it comes back, until
     it works and was let go, or a person resumes while another device works: nothing that was buffered moves the robot.
-    Idle devices may come and go; when none of the person's devices works any more the sample says so.
+    Idle devices may come and go; when none of the person's devices works any more the sample says so. A station without
+    any device never drives; it passes on edges that are posted to it.
 
     `latest`, `begin_episode` and `observe_proposal` belong to the control loop's thread; `trouble` and `pump` may be
     called beside them by one that watches.
@@ -39,13 +40,9 @@ class Station:
         name: str = "station",
         max_age_s: float = MAX_AGE_S,
     ) -> None:
-        everybody = [*devices, *assistants]
-        names = [device.name for device in everybody]
-        if not names or len(set(names)) != len(names):
-            raise ConfigError(f"a station needs devices with different names; got {names}.")
         self.devices = tuple(devices)
-        self.assistants = tuple(assistants)
-        self._all = tuple(everybody)
+        self.assistants: tuple[TeleopDevice, ...] = ()
+        self._all: tuple[TeleopDevice, ...] = ()
         self._clock, self._name, self._max_age = clock, name, max_age_s
         self._edges: Mailbox[None] = Mailbox(None)
         self._pilot: TeleopDevice | None = None
@@ -54,6 +51,7 @@ class Station:
         self._started = False
         self._resumed = False  # a person asked to go on, since the last `latest`
         self._pumping = threading.Lock()
+        self.assist_by(*assistants)
 
     @property
     def name(self) -> str:
@@ -64,6 +62,19 @@ class Station:
         """Name of the device that drives, or was lost while it drove; empty for none. Any thread may ask."""
         pilot = self._pilot
         return pilot.name if pilot is not None else ""
+
+    def assist_by(self, *assistants: TeleopDevice) -> None:
+        """Exchange the assistants, between two episodes."""
+        names = [device.name for device in (*self.devices, *assistants)]
+        if len(set(names)) != len(names):
+            raise ConfigError(f"the devices of a station need different names; got {names}.")
+        self.assistants = assistants
+        self._all = (*self.devices, *assistants)
+        if self._pilot not in self._all:
+            self._free()
+        if self._started:
+            for device in assistants:
+                device.start()
 
     def start(self) -> None:
         for device in self._all:
@@ -202,6 +213,8 @@ class Station:
     def _idle(self, samples: Samples, now: float) -> TeleopSample:
         """Nobody drives: OK while a device of the person works, or, where there are none, an assistant."""
         asked = self.devices or self.assistants
+        if not asked:
+            return self._nobody(SampleStatus.OK, now, "")
         ranked = [sample for device, sample in samples if device in asked]
         working = [sample for sample in ranked if sample.status is SampleStatus.OK]
         if working:

@@ -22,6 +22,7 @@ def build_env(
     control_hz: float,
     image_size: int,
     render_mode: str | None,
+    max_seconds: float | None = None,
     held: str = "",
 ) -> RobotEnv:
     """Return the environment of `scene`; `low` and `high` are the corners of the tool's workspace [m]."""
@@ -50,6 +51,7 @@ def build_env(
         obs_type=obs_type,
         control_hz=control_hz,
         image_size=image_size,
+        max_seconds=max_seconds,
         render=(lambda: large.picture("overview")) if render_mode else None,
         on_close=close,
     )

@@ -151,6 +151,7 @@ def make_env(
     control_hz: float = 10.0,
     image_size: int = 128,
     render_mode: str | None = None,
+    max_seconds: float | None = None,
     hole_error_m: float = 0.0,
     hole_error_rad: float = 0.0,
 ) -> RobotEnv:
@@ -159,4 +160,5 @@ def make_env(
         "peg_insertion.xml", partial(PegInsertion, hole_error_m=hole_error_m, hole_error_rad=hole_error_rad),
         held="peg.xml", low=(0.42, -0.08, 0.05), high=(0.58, 0.08, 0.18),
         obs_type=obs_type, control_hz=control_hz, image_size=image_size, render_mode=render_mode,
+        max_seconds=max_seconds,
     )  # fmt: skip

@@ -84,10 +84,15 @@ class PickCube:
 
 
 def make_env(
-    obs_type: ObsType = "state", control_hz: float = 10.0, image_size: int = 128, render_mode: str | None = None
+    obs_type: ObsType = "state",
+    control_hz: float = 10.0,
+    image_size: int = 128,
+    render_mode: str | None = None,
+    max_seconds: float | None = None,
 ) -> RobotEnv:
     """Return `robot_hil/PickCube-v0`."""
     return build_env(
         "pick_cube.xml", PickCube, low=(0.36, -0.16, 0.008), high=(0.64, 0.16, 0.30),
         obs_type=obs_type, control_hz=control_hz, image_size=image_size, render_mode=render_mode,
+        max_seconds=max_seconds,
     )  # fmt: skip

@@ -144,6 +144,10 @@ class Arbiter:
         if self._state not in (ArbiterState.HOLD, ArbiterState.ESTOP):
             self._state = ArbiterState.POLICY
 
+    def forget_device(self) -> None:
+        """Expect no device until one works: nothing moves without a person now, so none can be missed."""
+        self._device_seen = False
+
     def emergency_stop(self, reason: str) -> None:
         """Latch ESTOP, as an ESTOP event would."""
         self._stop(ArbiterState.ESTOP, reason)

@@ -8,7 +8,8 @@ from typing import Any, Protocol, SupportsFloat
 
 import numpy as np
 
-from robot_hil.actor.arbiter import Arbiter, ArbiterState, Decision
+from robot_hil.actor.arbiter import Arbiter, Decision
+from robot_hil.actor.desk import Desk, DeskConfig
 from robot_hil.actor.episode import EpisodeResult, Tally, human_action, recorded_proposal, segment_of
 from robot_hil.actor.pacing import Pacer, punctual
 from robot_hil.actor.safety import SafetyGate
@@ -16,8 +17,8 @@ from robot_hil.actor.seeding import Role, Stream, episode_seed
 from robot_hil.clock import Clock, MonotonicClock, VirtualClock
 from robot_hil.data.specs import Array, EnvSpec, Observation
 from robot_hil.data.step import Step
-from robot_hil.data.teleop import EventKind, SampleStatus, TeleopEvent, TeleopSample
-from robot_hil.errors import ConfigError, SafetyError
+from robot_hil.data.teleop import EventKind, TeleopEvent
+from robot_hil.errors import ConfigError
 from robot_hil.protocols import EpisodeAware, Policy, ProposalAware, TeleopDevice
 
 _log = logging.getLogger(__name__)
@@ -44,8 +45,8 @@ class LoopConfig:
     epoch: int = 0
     task: str = ""
     """Instruction in words, stored with each step."""
-    hold_timeout_s: float = 600.0
-    """A hold before a reset that nobody resumes ends the run with an error after this time on the loop's clock [s]."""
+    desk: DeskConfig = DeskConfig()
+    """How the person is treated."""
 
 
 class ControlLoop:
@@ -58,7 +59,8 @@ class ControlLoop:
     `sink` must never block and is called in the loop's thread. `throttle` lets a *simulated* actor wait for the
     learner: it is asked between steps, may itself do work, and says True while the actor should wait. `gate` is the
     safety gate inside `env`, when there is one: the loop tells it of an e-stop, asks its watchdog, and stops
-    the arm at the end of each episode. In virtual time the devices must stamp their samples on `clock`.
+    the arm at the end of each episode. In virtual time the devices must stamp their samples on `clock`. `idle` and
+    `on_late_verdict` are those of `Desk`.
     """
 
     def __init__(
@@ -74,6 +76,8 @@ class ControlLoop:
         gate: SafetyGate | None = None,
         throttle: Callable[[], bool] | None = None,
         spec: EnvSpec | None = None,
+        idle: Callable[[], object] = lambda: None,
+        on_late_verdict: Callable[[TeleopEvent], object] | None = None,
     ) -> None:
         if not 0 < config.control_hz < np.inf:
             raise ConfigError(f"control_hz is {config.control_hz}; give a number of steps per second above 0.")
@@ -82,12 +86,21 @@ class ControlLoop:
         self.config = config
         self.clock: Clock = clock or (MonotonicClock() if config.realtime else VirtualClock())
         self.pacer = Pacer(self.clock, 1.0 / config.control_hz)
-        self.last_decision: Decision | None = None
-        """The newest decision, for displays."""
-        self._env, self._policy, self._arbiter, self._sink = env, policy, arbiter, sink
+        self._env, self._policy, self._sink = env, policy, sink
         self._teleop, self._gate, self._throttle, self._spec = teleop, gate, throttle, spec
         self._previewer = teleop if isinstance(teleop, ProposalAware) else None
         self._stop = False
+        self.running = False
+        """Whether an episode is under way."""
+        self.desk = Desk(
+            arbiter, teleop, gate, self.clock, replace(config.desk, period_s=1.0 / config.control_hz),
+            stopped=lambda: self._stop, idle=idle, on_late_verdict=on_late_verdict,
+        )  # fmt: skip
+
+    @property
+    def last_decision(self) -> Decision | None:
+        """The newest decision, for displays."""
+        return self.desk.last_decision
 
     def request_stop(self) -> None:
         """End the episode as truncated after the current step; callable from signal handlers and other threads."""
@@ -110,12 +123,14 @@ class ControlLoop:
             raise ConfigError(f"{stream.name} episodes need a policy; only DEMO episodes run without.")
         if stream is Stream.DEMO and self._teleop is None:
             raise ConfigError("DEMO episodes need a teleoperation device.")
-        self._wait_while_held()
+        self.desk.wait_while_held()
         tally, misses = Tally(), self.pacer.misses
         self.pacer.start()
         start = self.clock.now()
         if not self._stop:
             obs = self._begin(stream, episode_id)
+            if stream is Stream.DEMO:
+                self.desk.wait_for_start()
             with punctual(self.config.realtime):
                 self.pacer.start()
                 start = self.clock.now()
@@ -146,11 +161,12 @@ class ControlLoop:
         obs, _ = self._env.reset(seed=episode_seed(self.config.run_seed, stream, episode_id))
         if self._spec is not None:
             self._spec.validate_observation(obs)
-        self._arbiter.begin_episode()
+        self.desk.begin_episode(stream)
         return obs
 
     def _run_steps(self, stream: Stream, episode_id: int, obs: Observation, tally: Tally) -> None:
         """Step until the episode ends; emit all of it whatever happens."""
+        self.running = True
         try:
             while True:
                 step, obs = self._run_step(stream, episode_id, obs, tally)
@@ -166,6 +182,7 @@ class ControlLoop:
                 tally.pending = replace(tally.pending, truncated=True, final_obs=obs)
             raise
         finally:
+            self.running = False
             self._emit_pending(tally, closes=True)
             if self._gate is not None:  # between episodes nobody commands: the arm must not go on to its last target
                 self._gate.stop()
@@ -179,19 +196,19 @@ class ControlLoop:
             version = self._policy.version
             if self._previewer is not None:
                 self._previewer.observe_proposal(proposal)
-        sample, events = self._ask_person(stream)
-        decision = self._decide(proposal, sample, events)
+        asked = self.desk.ask(stream, proposal)
+        sample, decision, verdict = asked.sample, asked.decision, asked.verdict
         t_cmd = self.clock.now()
         next_obs, reward, terminated, truncated, info = self._env.step(decision.action)
         self._emit_pending(tally, closes=decision.closes_previous)
         rewards = {"env": float(reward)}
         success = bool(info.get("success", terminated and rewards["env"] > 0))
-        verdict = next((e.kind for e in events if e.kind in (EventKind.SUCCESS, EventKind.FAIL)), None)
         if verdict is not None:
             rewards["human"] = 1.0 if verdict is EventKind.SUCCESS else 0.0
             terminated = True
-        cut = self._stop or any(e.kind is EventKind.RESET for e in events)
-        truncated = (bool(truncated) or cut) and not terminated  # the task is over: nothing to bootstrap from
+        truncated = (
+            bool(truncated) or self._stop or asked.reset
+        ) and not terminated  # the task is over: nothing to bootstrap from
         human = human_action(sample, len(decision.action))
         step = Step(
             obs=obs,
@@ -223,48 +240,8 @@ class ControlLoop:
         tally.count(step, verdict)
         return step, next_obs
 
-    def _decide(self, proposal: Array | None, sample: TeleopSample, events: list[TeleopEvent]) -> Decision:
-        """Ask the arbiter and the gate's watchdog; an e-stop stops everything before anything is sent."""
-        decision = self._arbiter.update(self.clock.now(), proposal, sample, events)
-        if self.last_decision is None or decision.state is not self.last_decision.state:
-            _log.info("arbiter: %s %s", decision.state.name, decision.reason)
-        self.last_decision = decision
-        if decision.state is ArbiterState.ESTOP:
-            self._emergency_stop(decision.reason)
-        if self._gate is not None:
-            self._gate.check()
-        return decision
-
     def _emit_pending(self, tally: Tally, closes: bool) -> None:
         """Give the step before to the sink; `closes` says that it was the last of its intervention, if it had one."""
         step, tally.pending = tally.pending, None
         if step is not None:
             self._sink(replace(step, offset=True) if closes and step.intervention_id >= 0 else step)
-
-    # -- the person ------------------------------------------------------------------------------------------------
-
-    def _ask_person(self, stream: Stream) -> tuple[TeleopSample, list[TeleopEvent]]:
-        """Return the newest sample and all edges; while the policy is alone the sample never asks for control."""
-        if self._teleop is None:
-            return TeleopSample(status=SampleStatus.DISCONNECTED, t=self.clock.now()), []
-        sample = self._teleop.latest()
-        if stream.autonomous:
-            sample = replace(sample, engaged=False, action=None)
-        return sample, self._teleop.drain_events()
-
-    def _wait_while_held(self) -> None:
-        """Let no reset move a held arm: wait until a person resumes. An e-stop or `hold_timeout_s` is an error."""
-        give_up = self.clock.now() + self.config.hold_timeout_s
-        while self._arbiter.state in (ArbiterState.HOLD, ArbiterState.ESTOP) and not self._stop:
-            sample, events = self._ask_person(Stream.TRAIN)
-            decision = self.last_decision = self._arbiter.update(self.clock.now(), None, sample, events)
-            if decision.state is ArbiterState.ESTOP:
-                self._emergency_stop(decision.reason)
-            if self.clock.now() >= give_up:
-                raise SafetyError(f"nobody resumed within {self.config.hold_timeout_s} s: {decision.reason}")
-            self.clock.sleep_until(self.clock.now() + 1.0 / self.config.control_hz)
-
-    def _emergency_stop(self, reason: str) -> None:
-        if self._gate is not None:
-            self._gate.emergency_stop(reason)
-        raise SafetyError(f"{reason}; make the cell safe, then clear it with a reason and resume.")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from robot_hil.actor.seeding import Stream
 from robot_hil.cli import compose
 from robot_hil.cli.goal import GoalTracker
+from robot_hil.cli.operator_options import NOBODY, OperatorOptions
 from robot_hil.cli.robot import Robot
 from robot_hil.cli.runfolder import RunFolder
 from robot_hil.cli.signals import StopRequest
@@ -95,21 +96,22 @@ class ActorProcess:
 
     def __init__(
         self, experiment: "Experiment", run: RunFolder, seed: int, endpoint: str, weights_endpoint: str,
-        keys: Keys | None, actor_id: str = "actor",
+        keys: Keys | None, actor_id: str = "actor", operator: OperatorOptions = NOBODY,
     ) -> None:  # fmt: skip
-        compose.require_person(experiment)
+        compose.require_person(experiment, bool(operator.teleop))
         self.experiment, self.run_folder = experiment, run
         self.agent = compose.make_agent(experiment)
         throttle = None if experiment.realtime else self._throttle
         self.robot = Robot(
             experiment, run, self.agent, seed,
-            between=self._poll_weights, throttle=throttle, actor_id=actor_id,
+            between=self._poll_weights, throttle=throttle, actor_id=actor_id, operator=operator,
         )  # fmt: skip
         self.stop = StopRequest(self.robot.request_stop)
         self.uplink = Uplink(
             run.spool, self.robot.spec, endpoint=endpoint, actor_id=actor_id, task=experiment.name, keys=keys
         )
         self.robot.sink = self.uplink.put
+        self.robot.epoch = lambda: self.uplink.epoch
         self.weights = WeightSubscriber(endpoint=weights_endpoint, keys=keys)
         self.demonstrator = Demonstrator(self.robot, self.uplink.put, lambda: bool(self.stop))
         self.memory = Memory(run)
@@ -121,6 +123,7 @@ class ActorProcess:
         self.uplink.start()
         self.weights.start()
         try:
+            self.robot.start()
             earlier, memory = self.run_folder.episodes(), self.memory.load()
             tracker = GoalTracker(self.experiment.goal, earlier)
             self.robot.env_steps = tracker.env_steps

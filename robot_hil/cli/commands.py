@@ -4,8 +4,9 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from robot_hil.cli.help import UsageError, command_help
 from robot_hil.cli.runfolder import RunFolder, next_free
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from robot_hil.transport.keys import Keys
 
 Arguments = Sequence[str]
+T = TypeVar("T")
 
 
 def train(argv: Arguments, command: str = "train") -> int:
@@ -59,7 +61,7 @@ def actor(argv: Arguments) -> int:
 
     made = parsed.options
     process = ActorProcess(
-        parsed.experiment, run, made.seed, made.endpoint, made.weights_endpoint, secrets, made.actor_id
+        parsed.experiment, run, made.seed, made.endpoint, made.weights_endpoint, secrets, made.actor_id, made.operator
     )
     print(f"actor: {process.run()}")
     return 0
@@ -93,9 +95,38 @@ def record(argv: Arguments) -> int:
     run.lock("record")
     from robot_hil.cli.record import record as work
 
-    count = work(parsed.experiment, run, made.seed)
+    count = work(parsed.experiment, run, made.seed, made.operator)
     print(f"{run.path} holds {count} demonstrations. Use them: robot-hil train {argv[0]} --demos-from {run.path}")
     return 0 if count >= parsed.experiment.demos else 130
+
+
+def teleop(argv: Arguments) -> int:
+    """Drive the robot without learning."""
+    from robot_hil.cli import options
+
+    named = bool(argv) and not argv[0].startswith("-")
+    asked = tyro_cli(options.Teleop, argv[1:] if named else argv, "robot-hil teleop [EXPERIMENT]")
+    from robot_hil.cli.teleop import at_hand
+    from robot_hil.cli.teleop import teleop as work
+    from robot_hil.experiments import registry
+
+    experiment = registry.get(argv[0] if named else "pick_cube")
+    operator = replace(asked.operator, teleop=asked.teleop or at_hand())
+    return work(experiment, replace(operator, console=operator.console or "console" in operator.teleop), asked.seed)
+
+
+def console(argv: Arguments) -> int:
+    """Serve the operator's page."""
+    from robot_hil.cli.console import console as work
+
+    return work(argv)
+
+
+def doctor(argv: Arguments) -> int:
+    """Check this computer and measure devices."""
+    from robot_hil.cli.doctor import doctor as work
+
+    return work(argv)
 
 
 def evaluate(argv: Arguments) -> int:
@@ -111,7 +142,7 @@ def evaluate(argv: Arguments) -> int:
     config = run.config()
     parsed = options.parse("train", options.Train, config["argv"], run.path)
     seed = int(config["seed"]) if asked.seed is None else asked.seed
-    return module.evaluate(parsed.experiment, run, saved_at, seed, asked.episodes)
+    return module.evaluate(parsed.experiment, run, saved_at, seed, asked.episodes, parsed.options.operator)
 
 
 def report(argv: Arguments) -> int:
@@ -199,12 +230,22 @@ def _need_experiment(command: str, argv: Arguments) -> None:
     raise UsageError(f"{command} needs the name of an experiment as its first argument.")
 
 
+def tyro_cli(kind: type[T], argv: Arguments, prog: str) -> T:
+    """Parse `argv` into `kind`."""
+    import tyro
+
+    return tyro.cli(kind, args=list(argv), prog=prog, config=(tyro.conf.FlagCreatePairsOff,))
+
+
 RUN: dict[str, Callable[[Arguments], int]] = {
     "demo": demo,
     "train": train,
     "actor": actor,
     "learner": learner,
     "record": record,
+    "teleop": teleop,
+    "console": console,
+    "doctor": doctor,
     "eval": evaluate,
     "report": report,
     "experiments": experiments,

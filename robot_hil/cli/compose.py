@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from robot_hil.actor.arbiter import Arbiter
+from robot_hil.actor.arbiter import Arbiter, TailDriver
 from robot_hil.clock import Clock
 from robot_hil.errors import ConfigError, UnknownNameError
 from robot_hil.protocols import Agent
@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 
 ANY_RETURN = (-1e6, 1e6)
 """Range of returns of an environment that nobody knows anything about."""
+
+
+OPERATED_S = 30.0
+"""Time of an episode of the simulated tasks when a person drives [s]: a hand is slower than a script."""
 
 
 def limit_threads(count: int) -> None:
@@ -39,11 +43,16 @@ def make_env(experiment: "Experiment", render_mode: str | None = None) -> "gymna
     from robot_hil.envs import gym_adapter
 
     options = dict(experiment.env_kwargs)
-    if experiment.env_id.startswith("robot_hil/"):
+    if has_pictures(experiment):
         options["obs_type"] = experiment.observation
     if render_mode is not None:
         options["render_mode"] = render_mode
     return gym_adapter.make(experiment.env_id, disable_env_checker=True, **options)
+
+
+def has_pictures(experiment: "Experiment") -> bool:
+    """Return whether the experiment's environment draws pictures for people."""
+    return experiment.env_id.startswith("robot_hil/")
 
 
 def make_agent(experiment: "Experiment") -> Agent:
@@ -78,9 +87,12 @@ def make_person(
     return SimulatedPerson(expert, gate, PROFILES[config.profile], lambda: privileged_of(env), clock)
 
 
-def make_arbiter(experiment: "Experiment", action_dim: int) -> Arbiter:
-    """Return a fresh arbiter."""
-    return Arbiter(experiment.arbiter(action_dim))
+def make_arbiter(experiment: "Experiment", action_dim: int, operated: bool = False) -> Arbiter:
+    """Return a fresh arbiter; `operated` by a person with a device, it holds until that device works."""
+    config = experiment.arbiter(action_dim)
+    if operated:
+        config = replace(config, device_required=True, tail_driver=TailDriver.HOLD)
+    return Arbiter(config)
 
 
 def with_env(experiment: "Experiment", env_id: str) -> "Experiment":
@@ -108,6 +120,14 @@ def with_baseline(experiment: "Experiment") -> "Experiment":
     return replace(experiment.baseline(), name=f"{experiment.name}_hil_serl")
 
 
+def with_operator(experiment: "Experiment") -> "Experiment":
+    """Return `experiment` for a person with a real device: in real time, with time enough, no simulated person."""
+    env_kwargs = dict(experiment.env_kwargs)
+    if has_pictures(experiment):
+        env_kwargs.setdefault("max_seconds", OPERATED_S)
+    return replace(experiment, realtime=True, env_kwargs=env_kwargs, person=replace(experiment.person, expert="none"))
+
+
 def observation_kind(env: "gymnasium.Env[Any, Any]") -> Literal["pixels", "state"]:
     """Return what the policy sees."""
     from robot_hil.envs.base import spec_of
@@ -130,10 +150,10 @@ def _gate(config: "PersonConfig", expert: Any) -> "Gate":
     return makers[config.gate]()
 
 
-def require_person(experiment: "Experiment") -> None:
+def require_person(experiment: "Experiment", operated: bool = False) -> None:
     """Raise `ConfigError` when demonstrations are wanted and nobody can give them."""
-    if experiment.demos and experiment.person.expert == "none":
+    if experiment.demos and experiment.person.expert == "none" and not operated:
         raise ConfigError(
-            f"{experiment.name} wants {experiment.demos} demonstrations and has no person to give them. "
-            "Set --demos 0, or --person.expert to one that knows the task."
+            f"{experiment.name} wants {experiment.demos} demonstrations and has no person to give them. Drive yourself "
+            "with --teleop (e.g. --teleop console), set --demos 0, or --person.expert to one that knows the task."
         )

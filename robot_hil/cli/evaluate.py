@@ -10,6 +10,7 @@ from rich.table import Table
 from robot_hil.actor.seeding import Stream
 from robot_hil.cli import compose
 from robot_hil.cli.finish import CURVE_FILE, load_policy
+from robot_hil.cli.operator_options import NOBODY, OperatorOptions
 from robot_hil.cli.robot import Robot
 from robot_hil.cli.runfolder import RunFolder, next_free
 from robot_hil.cli.signals import StopRequest
@@ -32,16 +33,24 @@ def find_run(path: Path) -> tuple[RunFolder, Path | None]:
     return RunFolder(path), None
 
 
-def evaluate(experiment: "Experiment", run: RunFolder, saved_at: Path | None, seed: int, episodes: int) -> int:
+def evaluate(
+    experiment: "Experiment",
+    run: RunFolder,
+    saved_at: Path | None,
+    seed: int,
+    episodes: int,
+    operator: OperatorOptions = NOBODY,
+) -> int:
     """Let the policy act alone for `episodes`; print and write the result into a new folder of the run."""
     compose.limit_threads(1)
     saved = checkpoint.load(saved_at) if saved_at else checkpoint.load_newest(run.checkpoints)
     out = RunFolder(next_free(run.path, "eval"))
     agent = compose.make_agent(experiment)
-    robot = Robot(experiment, out, agent, seed)
+    robot = Robot(experiment, out, agent, seed, operator=operator)
     stop = StopRequest(robot.request_stop)
     rows: list[EpisodeRow] = []
     try:
+        robot.start()
         load_policy(robot, agent, saved)
         with JsonlSink(out.actor_rows) as sink:
             while len(rows) < episodes and not stop:

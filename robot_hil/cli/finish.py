@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from robot_hil.actor.seeding import Stream
 from robot_hil.cli import compose
+from robot_hil.cli.operator_options import NOBODY, OperatorOptions
 from robot_hil.cli.robot import Robot
 from robot_hil.cli.runfolder import RunFolder
 from robot_hil.data import codec
@@ -32,7 +33,12 @@ def load_policy(robot: Robot, agent: Agent, saved: checkpoint.Checkpoint) -> Non
 
 
 def evaluate_run(
-    experiment: "Experiment", run: RunFolder, seed: int, stop: "StopRequest", refresh: Callable[[], object]
+    experiment: "Experiment",
+    run: RunFolder,
+    seed: int,
+    stop: "StopRequest",
+    refresh: Callable[[], object],
+    operator: OperatorOptions = NOBODY,
 ) -> None:
     """Run the evaluation: person off, deterministic policy, fresh episodes; rows go to `actor.jsonl`."""
     compose.limit_threads(1)
@@ -40,10 +46,11 @@ def evaluate_run(
     earlier = run.episodes()
     done = [row for row in of_final_policy(earlier) if row.phase == "eval"]
     agent = compose.make_agent(experiment)
-    robot = Robot(experiment, run, agent, seed, between=refresh)
+    robot = Robot(experiment, run, agent, seed, between=refresh, operator=operator)
     stop.on_stop = robot.request_stop
     robot.env_steps = max((row.env_steps for row in earlier), default=0)
     try:
+        robot.start()
         load_policy(robot, agent, saved)
         with JsonlSink(run.actor_rows) as rows:
             for episode in range(len(done), experiment.eval_episodes):
@@ -115,6 +122,7 @@ def film(experiment: "Experiment", run: RunFolder, seed: int) -> None:
 
     robot.between = shoot
     try:
+        robot.start()
         load_policy(robot, agent, checkpoint.load_newest(run.checkpoints))
         for episode in range(FILM_EPISODES):
             robot.run(Stream.EVAL, episode)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from robot_hil.cli import compose
 from robot_hil.cli.actor import Demonstrator, Memory
 from robot_hil.cli.goal import GoalTracker
+from robot_hil.cli.operator_options import NOBODY, OperatorOptions
 from robot_hil.cli.robot import Robot
 from robot_hil.cli.runfolder import RunFolder
 from robot_hil.cli.signals import StopRequest
@@ -28,13 +29,23 @@ class InProcess:
     """
 
     def __init__(
-        self, experiment: "Experiment", run: RunFolder, seed: int, stop: StopRequest, refresh: Callable[[], object]
+        self,
+        experiment: "Experiment",
+        run: RunFolder,
+        seed: int,
+        stop: StopRequest,
+        refresh: Callable[[], object],
+        operator: OperatorOptions = NOBODY,
     ) -> None:
         compose.prepare_training(1)
         self.experiment, self.stop = experiment, stop
         self.agent = compose.make_agent(experiment)
         self.log = StepLog(run.steps, meta={"experiment": experiment.name}).open()
-        self.robot = Robot(experiment, run, self.agent, seed, sink=self._keep, between=refresh, throttle=self._train)
+        self.robot = Robot(
+            experiment, run, self.agent, seed,
+            sink=self._keep, between=refresh, throttle=self._train, operator=operator,
+        )  # fmt: skip
+        self.robot.epoch = lambda: self._epoch
         self.training = Training(experiment, self.agent, self.robot.spec, run, seed, prefetch=False)
         self.rows = JsonlSink(run.actor_rows)
         self.memory = Memory(run)
@@ -48,6 +59,7 @@ class InProcess:
         try:
             self.training.restore(self.log)
             self._epoch = self.log.new_epoch(_ACTOR_ID)
+            self.robot.start()
             earlier, memory = self._run_folder.episodes(), self.memory.load()
             self.tracker = GoalTracker(self.experiment.goal, earlier)
             self.robot.env_steps = self.tracker.env_steps

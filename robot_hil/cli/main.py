@@ -14,6 +14,9 @@ COMMANDS = {
     "actor": "only the actor of an experiment, e.g. on the robot's computer",
     "learner": "only the learner of an experiment, e.g. on the computer with the GPU",
     "record": "record demonstrations, for `train --demos-from`",
+    "teleop": "drive the simulated arm by hand: keyboard, gamepad, SpaceMouse, headset; no learning",
+    "console": "the operator's page for a run: cameras, buttons, curves, stored episodes",
+    "doctor": "check devices, permissions, cameras, ports; measure rate and age of a device",
     "eval": "let a learnt policy act alone and count successes",
     "report": "tables and plots of runs; several runs are compared",
     "experiments": "list the experiments",
@@ -23,6 +26,9 @@ EXAMPLES = """examples:
   robot-hil demo
   robot-hil train pick_cube_state --seed 1 --out runs/mine
   robot-hil train pick_cube_state --agent.anchor 0.5 --demos 10
+  robot-hil teleop
+  robot-hil record pick_cube --teleop console --demos 20
+  robot-hil train pick_cube --teleop spacemouse console
   robot-hil train --resume runs/mine
   robot-hil eval runs/mine --episodes 100
   robot-hil report runs/mine runs/other

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 
 from robot_hil.cli.help import UsageError
+from robot_hil.cli.operator_options import OperatorOptions
 from robot_hil.cli.pinned import pinned
 from robot_hil.cli.runfolder import RunFolder
 from robot_hil.errors import ConfigError
@@ -25,7 +26,32 @@ _RUN_ONLY = {"--out": 1, "--resume": 0, "--demos-from": 1}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Common:
+class Operated:
+    """Who operates the robot."""
+
+    teleop: tuple[str, ...] = ()
+    """Devices to drive with, in real time and instead of the simulated person: spacemouse, spacemouse:PATH, gamepad,
+    leader:PORT, console (keyboard, gamepad and VR in the browser). Several may be given."""
+    console: bool = False
+    """Serve the operator's console; its address is printed. Given by `--teleop console`, too."""
+    console_host: str = "127.0.0.1"
+    """Interface of the console; another than this machine's own needs HTTPS, which is set up by itself."""
+    console_port: int = 8443
+    """Port of the console."""
+
+    @property
+    def operator(self) -> OperatorOptions:
+        """Who operates the run."""
+        return OperatorOptions(
+            teleop=self.teleop,
+            console=self.console or "console" in self.teleop,
+            console_host=self.console_host,
+            console_port=self.console_port,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Common(Operated):
     """What every command that runs an experiment takes."""
 
     seed: int = 0
@@ -62,6 +88,14 @@ class Side(Common):
     """Key file made by `robot-hil keys`; needed between machines."""
     actor_id: str = "actor"
     """Name of the actor; give each its own."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Teleop(Operated):
+    """Drive the robot of an experiment (pick_cube unless named) by hand. Without --teleop: with all that is at hand."""
+
+    seed: int = 0
+    """Seed of where things lie."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -166,6 +200,8 @@ def _changed(experiment: "Experiment", argv: Sequence[str]) -> "Experiment":
         experiment = compose.with_baseline(experiment)
     if env_id := value_of(argv, "--env"):
         experiment = compose.with_env(experiment, env_id)
+    if any(token.partition("=")[0] == "--teleop" for token in argv):
+        experiment = compose.with_operator(experiment)
     return experiment
 
 

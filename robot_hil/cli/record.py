@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from robot_hil.cli import compose
 from robot_hil.cli.actor import Demonstrator
 from robot_hil.cli.goal import GoalTracker
+from robot_hil.cli.operator_options import NOBODY, OperatorOptions
 from robot_hil.cli.robot import Robot
 from robot_hil.cli.runfolder import RunFolder
 from robot_hil.cli.signals import StopRequest
@@ -26,9 +27,9 @@ if TYPE_CHECKING:
 DEMO_ACTOR = "demos"
 
 
-def record(experiment: "Experiment", run: RunFolder, seed: int) -> int:
+def record(experiment: "Experiment", run: RunFolder, seed: int, operator: OperatorOptions = NOBODY) -> int:
     """Record until the folder holds the experiment's number of demonstrations; return how many it holds."""
-    compose.require_person(experiment)
+    compose.require_person(experiment, bool(operator.teleop))
     earlier = run.episodes()
     tracker, pending = GoalTracker(experiment.goal, earlier), list[Step]()
     first = max((row.episode_id for row in earlier), default=-1) + 1
@@ -38,11 +39,13 @@ def record(experiment: "Experiment", run: RunFolder, seed: int) -> int:
         JsonlSink(run.actor_rows) as rows,
         StepwiseDisplay(run.path, title) as display,
     ):
-        robot = Robot(experiment, run, compose.make_agent(experiment), seed, actor_id=DEMO_ACTOR)
+        agent = compose.make_agent(experiment)
+        robot = Robot(experiment, run, agent, seed, actor_id=DEMO_ACTOR, operator=operator)
         robot.between = display.refresh_seldom
         stop = StopRequest(robot.request_stop)
         demonstrator = Demonstrator(robot, pending.append, stop=lambda: bool(stop))
         epoch = log.new_epoch(DEMO_ACTOR)
+        robot.epoch = lambda: epoch
         seq = 0
 
         def keep(row: EpisodeRow) -> None:
@@ -54,6 +57,7 @@ def record(experiment: "Experiment", run: RunFolder, seed: int) -> int:
             tracker.add(row)
 
         try:
+            robot.start()
             demonstrator.record(experiment.demos, tracker.demos, first, keep)
             robot.tell("done", "demo")
         finally:
@@ -87,11 +91,11 @@ def adopt(source: Path, experiment: "Experiment", run: RunFolder) -> int:
         renamed.append(replace(step, actor_id=DEMO_ACTOR, epoch=1, seq=seq, episode_id=episode))
     with StepLog(run.steps, meta={"experiment": experiment.name}) as log:
         log.append_many(renamed)
-    kept = {episode_id for _, _, episode_id in ids}
+    numbers = {key[2]: number for key, number in ids.items()}
     with JsonlSink(run.actor_rows) as rows:
         for row in other.episodes():
-            if row.phase == "demo" and row.episode_id in kept:
-                rows.write(replace(row, t_wall_s=0.0, env_steps=0))
+            if row.phase == "demo" and row.episode_id in numbers:
+                rows.write(replace(row, t_wall_s=0.0, env_steps=0, episode_id=numbers[row.episode_id]))
     return len(ids)
 
 

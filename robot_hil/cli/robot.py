@@ -1,19 +1,28 @@
 """The robot's side of a run: environment, person, policy and loops; turns episodes into rows."""
 
 import logging
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from robot_hil.actor.desk import DeskConfig
 from robot_hil.actor.episode import EpisodeResult
 from robot_hil.actor.loop import ControlLoop, LoopConfig
 from robot_hil.actor.policy import AgentPolicy
 from robot_hil.actor.seeding import Stream
 from robot_hil.cli import compose
+from robot_hil.cli.operator import make_operator
+from robot_hil.cli.operator_options import NOBODY, OperatorOptions
 from robot_hil.cli.runfolder import RunFolder
+from robot_hil.cli.status import status_of
 from robot_hil.clock import Clock, MonotonicClock, VirtualClock
+from robot_hil.console.messages import Status
+from robot_hil.data.labels import LabelRow, Verdict
 from robot_hil.data.step import Step
-from robot_hil.errors import SafetyError
-from robot_hil.protocols import Agent
+from robot_hil.data.teleop import TeleopEvent
+from robot_hil.errors import OperatorAbsentError, SafetyError
+from robot_hil.protocols import Agent, TeleopDevice
+from robot_hil.report.labels import write_label
 from robot_hil.report.metrics import RECORDED, EpisodeRow, LiveFile, LiveState, Phase
 
 if TYPE_CHECKING:
@@ -45,10 +54,13 @@ class Robot:
         throttle: Callable[[], bool] | None = None,
         actor_id: str = "actor",
         render_mode: str | None = None,
+        operator: OperatorOptions = NOBODY,
     ) -> None:
         from robot_hil.envs.base import spec_of
 
         self.experiment, self.run_folder = experiment, run
+        if operator.wanted and compose.has_pictures(experiment):
+            render_mode = "rgb_array"
         self.env = compose.make_env(experiment, render_mode)
         self.spec = spec_of(self.env)
         agent.bind(self.spec)
@@ -62,20 +74,25 @@ class Robot:
         self._throttle = throttle
         self._seed, self._actor_id = seed, actor_id
         self._clock: Clock = MonotonicClock() if experiment.realtime else VirtualClock()
-        self._gate = getattr(self.env.unwrapped, "gate", None)
-        self._loop: ControlLoop | None = None
+        self.gate = getattr(self.env.unwrapped, "gate", None)
+        self.loop: ControlLoop | None = None
         self._stop = False
+        self._operated = operator
+        self.arbiter = compose.make_arbiter(experiment, self.spec.action.shape[0], bool(operator.teleop))
         self._live = LiveFile(run.live, MonotonicClock())
         self._persons = {
             Stream.DEMO: compose.make_person(experiment, self.env, self._clock, demonstrates=True),
             Stream.TRAIN: compose.make_person(experiment, self.env, self._clock),
         }
-        for person in self._persons.values():
-            if person is not None:
-                person.start()
-        self._phase: Phase = "demo"
-        self._episode = 0
-        self._steps = self._human = self._onsets = 0
+        self.operator = make_operator(self, operator, self._clock) if operator.wanted else None
+        """Devices and console of a person, None where there is none."""
+        self.epoch: Callable[[], int] = lambda: 0
+        """Epoch under which the steps of the episode under way are stored."""
+        self.last_episode: tuple[str, int, int] | None = None
+        """Actor, epoch and number of the newest recorded episode that is over."""
+        self.phase: Phase = "demo"
+        self.episode = 0
+        self.steps = self._human = self._onsets = 0
         self._faults = 0
 
     # -- state that outlives the process ---------------------------------------------------------------------------
@@ -94,6 +111,19 @@ class Robot:
 
     # -- episodes --------------------------------------------------------------------------------------------------
 
+    def start(self) -> None:
+        """Wake the person, open devices and console; legal twice."""
+        for person in self._persons.values():
+            if person is not None:
+                person.start()
+        if self.operator is not None:
+            self.operator.start()
+
+    @property
+    def drivable(self) -> bool:
+        """Whether its actions are motions of a tool, which a person's device can command."""
+        return hasattr(self.env.unwrapped, "action_scale")
+
     @property
     def stop_requested(self) -> bool:
         """Whether `request_stop` was called."""
@@ -102,37 +132,49 @@ class Robot:
     def request_stop(self) -> None:
         """End the episode under way; from signal handlers, too."""
         self._stop = True
-        if self._loop is not None:
-            self._loop.request_stop()
+        if self.loop is not None:
+            self.loop.request_stop()
 
     def run(self, stream: Stream, episode_id: int) -> EpisodeRow | None:
         """Run one episode and return its row; None when it did not begin.
 
-        In simulation a latched safety gate ends the episode as a failure and is cleared; on a real robot it raises.
+        In simulation a latched safety gate ends the episode as a failure and is cleared; with an operator the episode
+        ends, and nothing moves before the operator cleared and resumed; else, on a real robot, it raises.
         """
-        self._phase, self._episode = PHASES[stream], episode_id
-        self._steps = self._human = self._onsets = 0
-        loop = self._loop = self._make_loop(stream)
+        self.phase, self.episode = PHASES[stream], episode_id
+        self.steps = self._human = self._onsets = 0
+        loop = self.loop = self._make_loop(stream)
         if self._stop:
             loop.request_stop()
         try:
             result: EpisodeResult | None = loop.run_episode(stream, episode_id)
             self._faults = 0
+        except OperatorAbsentError:
+            raise
         except SafetyError as error:
-            if self.experiment.realtime or self._gate is None or self._faults >= _MAX_FAULTS:
+            if self.operator is not None:
+                self.arbiter.emergency_stop(str(error))
+                self.operator.log("error", str(error))
+                return self._finished(None)
+            if self.experiment.realtime or self.gate is None or self._faults >= _MAX_FAULTS:
                 raise
             self._faults += 1
             _log.warning("episode %d ended by the safety gate: %s", episode_id, error)
             self._recover()
             result = None
-        if self._steps == 0:
+        return self._finished(result)
+
+    def _finished(self, result: EpisodeResult | None) -> EpisodeRow | None:
+        if self.steps == 0:
             return None
+        if self.phase in RECORDED:
+            self.last_episode = (self._actor_id, self.epoch(), self.episode)
         return self._row(result)
 
     @property
     def checking(self) -> bool:
         """Whether a check is under way: the policy then stays as it is."""
-        return self._phase == "check"
+        return self.phase == "check"
 
     def try_next(self, check: bool, episode_id: int) -> EpisodeRow | None:
         """Run an episode of training, or a check of what it has taught; see `run`."""
@@ -142,9 +184,13 @@ class Robot:
         self.tell("the robot tries, the person helps", "train")
         return self.run(Stream.TRAIN, episode_id)
 
+    def status(self) -> Status:
+        """Return what the console shows; any thread may ask."""
+        return status_of(self)
+
     def tell(self, message: str, phase: Phase | None = None) -> None:
         """Show `message` to the operator; `phase` says what is going on while no episode runs."""
-        self._phase = phase or self._phase
+        self.phase = phase or self.phase
         if message != self.message:
             self.message = message
             self._write_live("idle", force=True)
@@ -155,6 +201,8 @@ class Robot:
 
     def close(self) -> None:
         """Release the environment; legal twice."""
+        if self.operator is not None:
+            self.operator.stop()
         for person in self._persons.values():
             if person is not None:
                 person.stop()
@@ -167,30 +215,71 @@ class Robot:
             realtime=self.experiment.realtime,
             actor_id=self._actor_id,
             task=self.spec.task,
+            desk=DeskConfig(
+                operated=self.operator is not None,
+                demos_wait=bool(self._operated.teleop),
+                hold_timeout_s=600.0 if self.operator is None else float("inf"),
+            ),
         )
         return ControlLoop(
             self.env,
             None if stream is Stream.DEMO else self.policy,
-            compose.make_arbiter(self.experiment, self.spec.action.shape[0]),
+            self.arbiter,
             self._take,
             config,
-            teleop=self._persons.get(stream),
+            teleop=self._teleop(stream),
             clock=self._clock,
-            gate=self._gate,
+            gate=self.gate,
             throttle=self._throttle if stream is Stream.TRAIN else None,
             spec=self.spec,
+            idle=self._idle,
+            on_late_verdict=self._label_last,
         )
 
+    def _teleop(self, stream: Stream) -> "TeleopDevice | None":
+        """Return what drives in `stream`; with an operator the simulated person, if any, is the assistant."""
+        if self.operator is None:
+            return self._persons.get(stream)
+        person = self._persons.get(stream, self._persons[Stream.TRAIN])
+        station = self.operator.station
+        station.assist_by(*(() if person is None else (person,)))
+        return station
+
+    def _label_last(self, event: TeleopEvent) -> None:
+        """Keep a verdict that came when the episode was over."""
+        if self.last_episode is None:
+            return
+        actor_id, epoch, episode_id = self.last_episode
+        row = LabelRow(
+            actor_id=actor_id,
+            epoch=epoch,
+            episode_id=episode_id,
+            verdict=Verdict(event.kind.value),
+            operator=event.source,
+            t=time.time(),
+        )
+        write_label(self.run_folder.path, row)
+        if self.operator is not None:
+            self.operator.log("info", f"episode {episode_id} labelled {event.kind.value} by {event.source}")
+
+    def _idle(self) -> None:
+        """While the loop waits for a person: fresh images, and a sign of life."""
+        self._write_live("idle")
+        if self.operator is not None:
+            self.operator.look(self.env, {})
+
     def _take(self, step: Step) -> None:
-        self._steps += 1
+        self.steps += 1
         self._human += step.is_human
         self._onsets += step.onset
-        if self._phase == "train":
+        if self.phase == "train":
             self.env_steps += 1
-        if self._phase in RECORDED:
+        if self.phase in RECORDED:
             self.sink(step)
-        decision = self._loop.last_decision if self._loop else None
+        decision = self.loop.last_decision if self.loop else None
         self._write_live(decision.state.value if decision else "idle")
+        if self.operator is not None:
+            self.operator.look(self.env, {name: step.obs[name] for name in self.spec.images})
         self.between()
 
     def _row(self, result: EpisodeResult | None) -> EpisodeRow:
@@ -198,14 +287,14 @@ class Robot:
         return EpisodeRow(
             t_wall_s=self.run_folder.now(),
             env_steps=self.env_steps,
-            episode_id=self._episode,
-            steps=self._steps,
+            episode_id=self.episode,
+            steps=self.steps,
             success=result is not None and result.success,
             human_steps=self._human,
             interventions=self._onsets,
-            phase=self._phase,
-            policy_version=self.policy.version if self._phase != "demo" else -1,
-            policy_age_s=self.policy_age() if self._phase != "demo" else None,
+            phase=self.phase,
+            policy_version=self.policy.version if self.phase != "demo" else -1,
+            policy_age_s=self.policy_age() if self.phase != "demo" else None,
             deadline_misses=result.deadline_misses if result is not None else 0,
             lateness_p99_s=result.lateness_p99_s if result is not None and realtime else None,
         )
@@ -214,10 +303,10 @@ class Robot:
         self._live.write(
             LiveState(
                 t_wall_s=self.run_folder.now(),
-                phase=self._phase,
+                phase=self.phase,
                 control=control,
                 env_steps=self.env_steps,
-                episode_id=self._episode,
+                episode_id=self.episode,
                 policy_version=self.policy.version,
                 policy_age_s=self.policy_age(),
                 message=self.message,
@@ -227,7 +316,7 @@ class Robot:
 
     def _recover(self) -> None:
         """Clear the gate of a simulated arm; a reset takes away what it pressed against."""
-        gate: Any = self._gate
+        gate: Any = self.gate
         for _ in range(2):
             try:
                 gate.recover("simulation: the episode is over")

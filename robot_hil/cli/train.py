@@ -2,6 +2,7 @@
 
 import os
 import time
+from dataclasses import replace
 from typing import Any
 
 from robot_hil.cli import compose
@@ -23,23 +24,26 @@ class ChildFailedError(RobotHilError):
 def train_run(parsed: Parsed, run: RunFolder) -> int:
     """Train, evaluate and report; return the exit code."""
     experiment, made = parsed.experiment, parsed.options
-    compose.require_person(experiment)
+    compose.require_person(experiment, bool(made.teleop))
     run.lock("train")
     origin = run.start_clock()
     title = f"{experiment.name} · seed {made.seed}"
     print(f"run folder {run.path}", flush=True)
+    if made.operator.console:
+        made = _with_console(made)
+        parsed = replace(parsed, options=made, argv=(*parsed.argv, "--console-port", str(made.console_port)))
     stop = StopRequest()
     with StepwiseDisplay(run.path, title) as display:
         if made.in_process:
             from robot_hil.cli.inprocess import InProcess
 
-            InProcess(experiment, run, made.seed, stop, display.refresh_seldom).run()
+            InProcess(experiment, run, made.seed, stop, display.refresh_seldom, made.operator).run()
         else:
             _processes(parsed, run, origin, stop, display)
         if not stop:
             from robot_hil.cli.finish import evaluate_run
 
-            evaluate_run(experiment, run, made.seed, stop, display.refresh_seldom)
+            evaluate_run(experiment, run, made.seed, stop, display.refresh_seldom, made.operator)
     if stop:
         print(f"\nStopped and saved. Go on with: robot-hil train --resume {run.path}")
         return 130
@@ -47,6 +51,18 @@ def train_run(parsed: Parsed, run: RunFolder) -> int:
 
     write_results(experiment, run, made.seed)
     return 0
+
+
+def _with_console(made: Any) -> Any:
+    """Settle the console's address for all processes of this run, and print it."""
+    from robot_hil.console.address import console_url, is_loopback
+    from robot_hil.console.auth import new_token
+    from robot_hil.console.host import TOKEN_VARIABLE, free_port
+
+    token = os.environ.setdefault(TOKEN_VARIABLE, new_token())
+    host, port = made.console_host, free_port(made.console_host, made.console_port)
+    print(f"console: {console_url(host, port, not is_loopback(host), token, '/')}", flush=True)
+    return replace(made, console_port=port)
 
 
 def _processes(parsed: Parsed, run: RunFolder, origin: float, stop: StopRequest, display: StepwiseDisplay) -> None:

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from robot_hil.actor.arbiter import Arbiter, ArbiterConfig, ArbiterState
+from robot_hil.actor.desk import DeskConfig
 from robot_hil.actor.loop import ControlLoop, LoopConfig
 from robot_hil.actor.safety import GateState, SafetyGate
 from robot_hil.actor.seeding import Role, Stream, episode_seed
@@ -263,7 +264,9 @@ def test_watchdog_of_the_gate_is_asked_every_period():
 
 
 def test_lost_device_holds_and_the_next_reset_waits_for_a_person():
-    rig = Rig({2: ENGAGED, 4: {"status": SampleStatus.LOST}}, env=WalkEnv(horizon=10), hold_timeout_s=3.0)
+    rig = Rig(
+        {2: ENGAGED, 4: {"status": SampleStatus.LOST}}, env=WalkEnv(horizon=10), desk=DeskConfig(hold_timeout_s=3.0)
+    )
     result = rig.run()
     rig.check()
     assert result.truncated

@@ -1,0 +1,268 @@
+"""The person's place at the robot: devices asked, arbiter obeyed, and waiting where only a person may go on."""
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from robot_hil.actor.arbiter import Arbiter, ArbiterState, Decision
+from robot_hil.actor.safety import GateState, SafetyGate
+from robot_hil.actor.seeding import Stream
+from robot_hil.clock import Clock
+from robot_hil.data.specs import Array
+from robot_hil.data.teleop import EventKind, SampleStatus, TeleopEvent, TeleopSample
+from robot_hil.errors import OperatorAbsentError, SafetyError
+from robot_hil.protocols import TeleopDevice
+
+_log = logging.getLogger(__name__)
+_VERDICTS = (EventKind.SUCCESS, EventKind.FAIL)
+_STANDING = (ArbiterState.HOLD, ArbiterState.ESTOP)
+_IDLE_DEMO_S = 0.5
+"""A demonstration goes on so long after the person let go: what was commanded shall finish."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeskConfig:
+    """How the loop treats the person."""
+
+    operated: bool = False
+    """A person with a real device is there. The loop then waits in place while held, and after an e-stop until a person
+    clears and resumes; verdicts may come a moment late."""
+    demos_wait: bool = False
+    """A demonstration begins when the person does, and stands still while the person does nothing."""
+    hold_timeout_s: float = 600.0
+    """A hold that nobody resumes ends the run with an error after this time [s]; on the machine's clock if operated."""
+    late_verdict_s: float = 1.0
+    """A verdict this soon after an episode began is about the one before [s]: people need time to press a key."""
+    period_s: float = 0.1
+    """How often devices are asked while waiting [s]."""
+
+
+@dataclass(slots=True)
+class Asked:
+    """What the person said in one period, and what follows."""
+
+    sample: TeleopSample
+    decision: Decision
+    events: list[TeleopEvent] = field(default_factory=list)
+
+    @property
+    def verdict(self) -> EventKind | None:
+        """SUCCESS, FAIL or None."""
+        return next((e.kind for e in self.events if e.kind in _VERDICTS), None)
+
+    @property
+    def reset(self) -> bool:
+        """Whether the person ends the episode."""
+        return any(e.kind is EventKind.RESET for e in self.events)
+
+    @property
+    def ends(self) -> bool:
+        """Whether this period is the episode's last by the person's word."""
+        return self.reset or self.verdict is not None
+
+
+class Desk:
+    """Between loop and person. One thread uses it; `stopped` says that the run is to end.
+
+    `idle` is called once per period while it waits, e.g. to show fresh camera images. `on_late_verdict` gets verdicts
+    on the episode before; without it they are dropped with a warning.
+    """
+
+    def __init__(
+        self,
+        arbiter: Arbiter,
+        teleop: TeleopDevice | None,
+        gate: SafetyGate | None,
+        clock: Clock,
+        config: DeskConfig,
+        *,
+        stopped: Callable[[], bool] = lambda: False,
+        idle: Callable[[], object] = lambda: None,
+        on_late_verdict: Callable[[TeleopEvent], object] | None = None,
+    ) -> None:
+        self.last_decision: Decision | None = None
+        """The newest decision, for displays."""
+        self.last_sample: TeleopSample | None = None
+        """What the devices said last."""
+        self.waiting = ""
+        """What is waited for: `start`, `resume`, `clear`; empty while running."""
+        self._arbiter, self._teleop, self._gate, self._clock, self._config = arbiter, teleop, gate, clock, config
+        self._stopped, self._idle, self._on_late_verdict = stopped, idle, on_late_verdict
+        self._began = self._now()
+        self._idle_since: float | None = None
+
+    @property
+    def device(self) -> TeleopDevice | None:
+        """What the person drives with."""
+        return self._teleop
+
+    def begin_episode(self, stream: Stream) -> None:
+        """A new episode begins now."""
+        self._arbiter.begin_episode(attended=self._teleop is not None)
+        if stream is Stream.DEMO:
+            self._arbiter.forget_device()
+        self._began = self._now()
+        self._idle_since = None
+
+    def ask(self, stream: Stream, proposal: Array | None) -> Asked:
+        """Ask the person and decide; raises `SafetyError` on an e-stop, after stopping the arm."""
+        sample, events = self._person(stream)
+        events = self._sort_out(events)
+        held = self.last_decision is not None and self.last_decision.state is ArbiterState.HOLD
+        asked = Asked(sample, self._update(proposal, sample, events), events)
+        if asked.decision.state is ArbiterState.ESTOP:
+            self._emergency_stop(asked.decision.reason)
+        if asked.decision.state is ArbiterState.HOLD and not held and self._gate is not None:
+            self._gate.stop()  # where it is, not where it was going
+        if self._config.operated and asked.decision.state is ArbiterState.HOLD:
+            self._stand(asked)
+        elif self._config.demos_wait and stream is Stream.DEMO:
+            self._idle_demonstration(asked)
+        if self._gate is not None:
+            self._gate.check()
+        return asked
+
+    def wait_while_held(self) -> None:
+        """Let no reset move a held arm: wait until a person resumes, and clears before that after an e-stop.
+
+        Raises `SafetyError` after `hold_timeout_s`, and at once on an e-stop where nobody is there to clear it.
+        """
+        give_up = self._now() + self._config.hold_timeout_s
+        while self._arbiter.state in _STANDING and not self._stopped():
+            asked = self._wait("clear" if self._arbiter.state is ArbiterState.ESTOP else "resume")
+            if asked.decision.state is ArbiterState.ESTOP and not self._config.operated:
+                self._emergency_stop(asked.decision.reason)
+            self._pass_late(asked.events)
+            if self._now() >= give_up:
+                raise OperatorAbsentError(
+                    f"nobody resumed within {self._config.hold_timeout_s} s: {asked.decision.reason}"
+                )
+        self.waiting = ""
+
+    def wait_for_start(self) -> None:
+        """Wait until the person begins to drive; returns at once unless `demos_wait`."""
+        began = not self._config.demos_wait
+        while not began and not self._stopped():
+            asked = self._wait("start")
+            self._pass_late(asked.events)
+            began = asked.sample.engaged and asked.decision.state not in _STANDING
+        self.waiting = ""
+        self._began = self._now()
+
+    # -- waiting -----------------------------------------------------------------------------------------------------
+
+    def _stand(self, asked: Asked) -> None:
+        """Stay in the period in which the arm was held until a person goes on; its action stays standing still."""
+        give_up = self._now() + self._config.hold_timeout_s
+        while self._arbiter.state is ArbiterState.HOLD and not asked.ends and not self._stopped():
+            more = self._wait("resume")
+            asked.events += more.events
+            if more.decision.state is ArbiterState.ESTOP:
+                self._emergency_stop(more.decision.reason)
+            if self._now() >= give_up:
+                raise OperatorAbsentError(
+                    f"nobody resumed within {self._config.hold_timeout_s} s: {more.decision.reason}"
+                )
+        self.waiting = ""
+
+    def _idle_demonstration(self, asked: Asked) -> None:
+        """Let no time pass in a demonstration that the person has laid aside for a moment."""
+        if asked.sample.engaged or asked.ends:
+            self._idle_since = None
+            return
+        self._idle_since = self._now() if self._idle_since is None else self._idle_since
+        if self._now() - self._idle_since < _IDLE_DEMO_S:
+            return
+        engaged = False
+        while not engaged and not asked.ends and not self._stopped():
+            more = self._wait("start")
+            asked.events += more.events
+            if more.decision.state is ArbiterState.ESTOP:
+                self._emergency_stop(more.decision.reason)
+            engaged = more.sample.engaged and more.decision.state is not ArbiterState.HOLD
+        self.waiting = ""
+        self._idle_since = None
+
+    def _wait(self, what: str) -> Asked:
+        """Let a period pass, then ask; an e-stop has stopped the arm on return."""
+        self.waiting = what
+        self._idle()
+        if self._config.operated:
+            time.sleep(self._config.period_s)  # a person takes real time, whatever clock the robot has
+        else:
+            self._clock.sleep_until(self._clock.now() + self._config.period_s)
+        sample, events = self._person(Stream.TRAIN)
+        if what == "start" and not sample.engaged:
+            self._arbiter.forget_device()  # an idle device may come and go: the arm stands until the person drives
+        events = self._clear(events)
+        decision = self._update(None, sample, events)
+        if decision.state is ArbiterState.ESTOP:
+            self._stop_arm(decision.reason)
+        return Asked(sample, decision, events)
+
+    def _now(self) -> float:
+        return time.monotonic() if self._config.operated else self._clock.now()
+
+    def _clear(self, events: list[TeleopEvent]) -> list[TeleopEvent]:
+        """Clear the gate as a person asks for it; a CLEAR that the gate refuses is taken out, and said."""
+        kept, gate = [], self._gate
+        for event in events:
+            if event.kind is EventKind.CLEAR and gate is not None and gate.mode is not GateState.RUN:
+                if not event.reason.strip():
+                    continue
+                try:
+                    gate.recover(f"{event.source}: {event.reason}")
+                except SafetyError as error:
+                    self._arbiter.reason = str(error)
+                    continue
+            kept.append(event)
+        return kept
+
+    # -- asking ------------------------------------------------------------------------------------------------------
+
+    def _person(self, stream: Stream) -> tuple[TeleopSample, list[TeleopEvent]]:
+        """Return the newest sample and all edges; while the policy is alone the sample never asks for control."""
+        if self._teleop is None:
+            return TeleopSample(status=SampleStatus.DISCONNECTED, t=self._clock.now()), []
+        sample = self.last_sample = self._teleop.latest()
+        if stream.autonomous:
+            sample = replace(sample, engaged=False, action=None)
+        return sample, self._teleop.drain_events()
+
+    def _sort_out(self, events: list[TeleopEvent]) -> list[TeleopEvent]:
+        """Take out verdicts that are about the episode before."""
+        if not self._config.operated:
+            return events
+        early = [e for e in events if e.t < self._began + self._config.late_verdict_s]
+        self._pass_late(early)
+        return [e for e in events if e.kind not in _VERDICTS or e not in early]
+
+    def _pass_late(self, events: list[TeleopEvent]) -> None:
+        for event in events:
+            if event.kind not in _VERDICTS:
+                continue
+            if self._on_late_verdict is not None:
+                self._on_late_verdict(event)
+            else:
+                _log.warning("nobody takes the late verdict %s of %s", event.kind.value, event.source)
+
+    def _update(self, proposal: Array | None, sample: TeleopSample, events: list[TeleopEvent]) -> Decision:
+        before = self.last_decision
+        decision = self.last_decision = self._arbiter.update(self._clock.now(), proposal, sample, events)
+        if before is None or decision.state is not before.state:
+            _log.info("arbiter: %s %s", decision.state.name, decision.reason)
+        gate = self._gate
+        if gate is not None and gate.mode is GateState.HOLD and decision.state is not ArbiterState.HOLD:
+            resumer = next((e for e in events if e.kind is EventKind.RESUME), None)
+            if resumer is not None:
+                gate.resume(f"resumed by {resumer.source or 'a person'}")
+        return decision
+
+    def _stop_arm(self, reason: str) -> None:
+        if self._gate is not None and self._gate.mode is not GateState.STOP:
+            self._gate.emergency_stop(reason)
+
+    def _emergency_stop(self, reason: str) -> None:
+        self._stop_arm(reason)
+        raise SafetyError(f"{reason}; make the cell safe, then clear it with a reason and resume.")
