@@ -20,7 +20,7 @@ SendHaptic = Callable[[str, str, float, float], object]
 PAGE_INPUT: dict[str, tuple[type, ...]] = {
     "keyboard": (Keys,), "browser gamepad": (Pad,), "webxr": (XrFrame, XrEvent), "words": (Keys, Pad, XrFrame)
 }  # fmt: skip
-"""Messages that each device of the page reads; those tell `words` that its page lives, sentences come on their own way."""
+"""Messages that each device of the page reads. They tell `words` that its page lives; sentences come another way."""
 
 
 @dataclass(frozen=True, slots=True)

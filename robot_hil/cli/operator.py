@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from robot_hil.cli.robot import Robot
     from robot_hil.cli.runfolder import RunFolder
     from robot_hil.console.host import ConsoleHost
+    from robot_hil.data.robot import ToolState
     from robot_hil.teleop.station import Station
 
 _log = logging.getLogger(__name__)
@@ -65,6 +66,8 @@ class Operator:
         self._thread: threading.Thread | None = None
         self._changed = threading.Event()
         self._looked = 0.0
+        self.tool: ToolState | None = None
+        """Where the tool was told to be at the last `look`."""
 
     @property
     def url(self) -> str:
@@ -109,6 +112,8 @@ class Operator:
         Without `frames` the robot's cameras are asked. Belongs to the control loop's thread. Costs nothing while nobody
         watches.
         """
+        if hasattr(env.unwrapped, "tool"):
+            self.tool = env.unwrapped.tool()
         now = time.monotonic()
         if self.link is None or not self.link.watched or now - self._looked < _FRAME_S:
             return

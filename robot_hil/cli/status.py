@@ -25,6 +25,7 @@ def status_of(robot: "Robot") -> Status:
     elif state == "POLICY":
         driver = "policy"
     steps = robot.steps
+    tool = robot.operator.tool if robot.operator is not None else None
     return Status(
         t=time.monotonic(),
         state=state,
@@ -40,6 +41,8 @@ def status_of(robot: "Robot") -> Status:
         policy_age_s=robot.policy_age(),
         devices=[on_wire(info) for info in station.infos()] if station is not None else [],
         last_episode=robot.last_episode,
+        tool=None if tool is None else tuple(tool.pos_base.tolist()),
+        gripper=None if tool is None else tool.gripper_width,
         waiting=waiting,
     )
 

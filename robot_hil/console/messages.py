@@ -96,6 +96,10 @@ class Status(_Message, frozen=True, tag="status"):
     """State of each arm, where there are several."""
     last_episode: tuple[str, int, int] | None = None
     """Actor, epoch and number of the newest episode that is over: what a late verdict is about."""
+    tool: tuple[float, float, float] | None = None
+    """Where the tool is commanded to be, base frame [m]."""
+    gripper: float | None = None
+    """Commanded distance between the fingers [m]."""
     waiting: str = ""
     """What the robot waits for from the operator, e.g. `start`; else empty."""
 
