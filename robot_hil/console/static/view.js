@@ -1,0 +1,145 @@
+// What the screen says: who drives, why the robot stands, numbers, devices. Everything comes from the console's messages.
+
+import { $, age, count, duration, el, flag, icon, percent, text } from "./dom.js";
+
+/** Word, shape and what to do, for each state of the robot. */
+const STATES = {
+  POLICY: { word: "POLICY", icon: "i-policy", look: "policy", say: "The policy drives. Take over when it goes wrong." },
+  ENGAGING: { word: "HUMAN", icon: "i-human", look: "human", say: "You are taking over." },
+  HUMAN: { word: "HUMAN", icon: "i-human", look: "human", say: "A person drives." },
+  RELEASING: { word: "HUMAN", icon: "i-human", look: "human", say: "Letting go: the policy drives again in a moment." },
+  HOLD: { word: "HOLD", icon: "i-hold", look: "hold", say: "The robot stands. Let go of the device, then resume (P)." },
+  LOST: { word: "LOST", icon: "i-lost", look: "lost", say: "The device was lost while it drove. Make it work, let go of it, then resume (P)." },
+  ESTOP: { word: "STOPPED", icon: "i-estop", look: "estop", say: "Stopped. Clear the stop with a reason, then resume." },
+  IDLE: { word: "IDLE", icon: "i-idle", look: "idle", say: "The robot waits." },
+  "NO ROBOT": { word: "NO ROBOT", icon: "i-none", look: "none", say: "No robot is running here. Start one with `robot-hil`." },
+};
+const SHOWN = { start: "Begin to drive: the episode starts with you.", resume: "Resume (P) to go on.", clear: "Clear the stop, then resume." };
+const PHASES = { demo: "demonstration", train: "training", check: "check, person off", eval: "evaluation, person off" };
+const DEVICE_ICONS = { keyboard: "i-keyboard", gamepad: "i-pad", webxr: "i-headset", spacemouse: "i-puck", leader: "i-arm" };
+const STATUS_WORDS = { ok: "ready", estimated: "guessing", lost: "lost", disconnected: "not there" };
+export const STANDING = ["HOLD", "LOST"];
+
+/** Show the robot's state: the big word, the reason, what to do next. */
+export function show_state(state, { pilot }) {
+  const name = STATES[state.state] ? state.state : "IDLE";
+  const look = STATES[name];
+  const word = state.robot === false && name === "LOST" ? { ...look, say: "The robot's process fell silent. Look at the robot." } : look;
+  document.body.dataset.state = word.look;
+  text($("state-word"), word.word);
+  $("state-icon").setAttribute("href", `#${word.icon}`);
+  text($("state-driver"), driver_words(state, name));
+  const drives = name === "HUMAN" && pilot.you && state.driver;
+  text($("reason"), sentence(state.reason) || (drives ? "You drive. Let go to give the robot back." : word.say));
+  const waiting = SHOWN[state.waiting];
+  text($("message"), [state.message, waiting].filter(Boolean).map(sentence).join("  "));
+  flag($("say"), "urgent", ["HOLD", "LOST", "ESTOP"].includes(name));
+  text($("episode"), state.episode_id >= 0 ? `#${state.episode_id}` : "–");
+  text($("episode-clock"), state.episode_id >= 0 ? duration(state.episode_s) : "–");
+  text($("phase"), PHASES[state.phase] ?? state.phase ?? "–");
+  text($("step"), state.step ?? "–");
+  show_policy(state);
+}
+
+function driver_words(state, name) {
+  if (name === "ENGAGING") return "taking over";
+  if (name === "RELEASING") return "letting go";
+  return state.driver && state.driver !== "policy" ? state.driver : "";
+}
+
+/** Begin with a capital letter and end with a full stop. */
+function sentence(words) {
+  const trimmed = (words ?? "").trim();
+  if (!trimmed) return "";
+  const begun = trimmed[0].toUpperCase() + trimmed.slice(1);
+  return /[.!?…)]$/.test(begun) ? begun : `${begun}.`;
+}
+
+function show_policy(state) {
+  const version = state.policy_version ?? -1;
+  text($("m-policy"), version < 0 ? "none yet" : `v${version}${state.policy_age_s == null ? "" : ` · ${age(state.policy_age_s)}`}`);
+  if (state.env_steps) text($("m-steps"), count(state.env_steps));
+}
+
+/** Show who has the pilot's seat. */
+export function show_pilot({ name, you }, may_drive) {
+  text($("pilot"), you ? `${name === "someone" ? "you" : name || "you"}` : name || "nobody");
+  flag($("seat"), "mine", you);
+  text($("seat-button"), you ? "Give the seat back" : name ? "Take the seat over" : "Take the seat");
+  $("seat-button").hidden = !may_drive;
+  for (const button of document.querySelectorAll("#actions > button, #words button, #words input")) button.disabled = !you;
+  flag($("actions"), "locked", !you);
+}
+
+/** Show the devices as the robot sees them. */
+export function show_devices(devices) {
+  const list = $("devices");
+  if (!devices?.length) return list.replaceChildren(el("li", { class: "nothing" }, "None known yet."));
+  while (list.children.length > devices.length || list.querySelector(".nothing")) list.lastChild.remove();
+  devices.forEach((device, i) => {
+    const row = list.children[i] ?? list.appendChild(device_row());
+    fill_device(row, device);
+  });
+}
+
+function device_row() {
+  return el("li", {}, el("i", { class: "sign" }), el("div", {}, el("b", {}), el("span", { class: "problem" })), el("span", { class: "facts" }), el("span", { class: "status" }));
+}
+
+function fill_device(row, device) {
+  const [sign, names, facts, status] = row.children;
+  if (row.dataset.kind !== device.kind) {
+    row.dataset.kind = device.kind;
+    sign.replaceChildren(icon(DEVICE_ICONS[device.kind] ?? "i-person"));
+  }
+  row.className = device.engaged ? "engaged" : device.status;
+  text(names.children[0], device.name + (device.operator ? ` · ${device.operator}` : ""));
+  text(names.children[1], device.status === "ok" ? "" : device.problem);
+  const known = device.status === "ok";
+  text(facts, [
+    known && device.rate_hz ? `${Math.round(device.rate_hz)} Hz` : null,
+    known ? age(device.age_s) : null,
+    device.battery == null ? null : `▮ ${percent(device.battery)}`,
+    device.dropped ? `${count(device.dropped)} dropped` : null,
+  ].filter(Boolean).join(" · "));
+  text(status, device.engaged ? "drives" : STATUS_WORDS[device.status] ?? device.status);
+}
+
+/** Show the numbers of learning. */
+export function show_metrics(metrics, control_hz) {
+  text($("window"), metrics.window);
+  share("success", metrics.success_rate);
+  share("human", metrics.intervention_rate);
+  flag($("m-success"), "reached", metrics.success_rate >= 0.95);
+  flag($("m-human"), "reached", metrics.intervention_rate != null && metrics.intervention_rate <= 0.05);
+  text($("m-takeovers"), metrics.takeovers == null ? "–" : metrics.takeovers.toFixed(1));
+  text($("m-cycle"), cycle(metrics, control_hz));
+  text($("m-steps"), count(metrics.env_steps));
+  text($("m-check"), percent(metrics.check_success));
+  const learner = metrics.learner;
+  text($("m-utd"), learner ? `${learner.utd.toFixed(1)} · ${Math.round(learner.updates_per_s)}/s` : "–");
+  const pools = Object.entries(learner?.replay ?? {}).map(([name, size]) => `${name} ${count(size)}`);
+  text($("buffers"), [pools.length ? `stored steps: ${pools.join(" · ")}` : "", metrics.problem].filter(Boolean).join("  "));
+}
+
+function share(name, value) {
+  text($(`m-${name}`), percent(value));
+  $(`m-${name}-bar`).style.width = `${100 * (value ?? 0)}%`;
+}
+
+function cycle(metrics, control_hz) {
+  if (metrics.cycle_steps == null) return "–";
+  const seconds = metrics.cycle_s ?? (control_hz ? metrics.cycle_steps / control_hz : null);
+  return seconds == null ? `${Math.round(metrics.cycle_steps)} steps` : `${seconds.toFixed(1)} s`;
+}
+
+/** Show what the coach says: [{level, text, ...}] or sentences. */
+export function show_advice(list) {
+  $("coach").hidden = !list.length;
+  $("advice").replaceChildren(...list.map((one) => {
+    const words = typeof one === "string" ? { text: one } : one;
+    return el("li", { class: words.level ?? words.kind ?? "" },
+      words.title ? el("b", {}, words.title) : null,
+      el("span", {}, words.text ?? words.message ?? ""));
+  }));
+}
