@@ -1,5 +1,6 @@
 """From the deflection of a stick, a puck or keys to a sample: dead-zone with hysteresis, rotation, gripper, tail."""
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -10,6 +11,7 @@ from robot_hil.data.teleop import SampleStatus, TeleopSample
 from robot_hil.errors import ConfigError
 from robot_hil.teleop.base import Grip, GripLatch, to_action
 
+_LOG = logging.getLogger(__name__)
 IDENTITY = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
 FACING_ROBOT = ((-1.0, 0.0, 0.0), (0.0, -1.0, 0.0), (0.0, 0.0, 1.0))
 """The operator looks at the robot from the front: away from the operator is towards the robot's base."""
@@ -37,7 +39,10 @@ class DeflectionConfig:
             raise ConfigError(f"speed is {self.speed}; give a share of the full speed, above 0 and at most 1.")
         if not 0 <= self.tail_s < np.inf:
             raise ConfigError(f"tail_s is {self.tail_s}; give a time in seconds, at least 0.")
-        matrix = np.array(self.rotation, float)
+        try:
+            matrix = np.array(self.rotation, float)
+        except ValueError:  # rows of different lengths
+            matrix = np.zeros(0)
         if matrix.shape != (3, 3) or not np.allclose(matrix @ matrix.T, np.eye(3), atol=1e-6):
             raise ConfigError(f"rotation {self.rotation} is no rotation matrix: its rows must be orthonormal.")
         if np.linalg.det(matrix) < 0:
@@ -83,11 +88,11 @@ class Deflection:
         twist = self._twist(values)
         if pressed is not None:
             if not self._engaged:
-                self.grip.engage(self._tool().gripper_width)
+                self.grip.engage(self._width())
             self.grip.press(pressed, now)
         engaged = held or self._deflected or self.grip.driving(now)
         if engaged and not self._engaged and pressed is None:
-            self.grip.engage(self._tool().gripper_width)
+            self.grip.engage(self._width())
         elif not engaged and self._engaged:
             self.grip.release()
         self._engaged = engaged
@@ -100,6 +105,21 @@ class Deflection:
             operator=operator,
             tail_s=self._config.tail_s,
         )
+
+    def closing(self) -> bool:
+        """Whether the gripper is told to close, or is closed while nobody drives: what a toggle button turns round."""
+        if not self._engaged:
+            self.grip.engage(self._width())
+        return self.grip.command is Grip.CLOSE
+
+    def _width(self) -> float:
+        """Return the commanded width; NaN, which leaves the gripper as it is, when the tool cannot be asked."""
+        try:
+            return self._tool().gripper_width
+        # A device never raises, whatever is wrong with the environment.
+        except Exception:
+            _LOG.exception("the gripper's commanded width is not known")
+            return float("nan")
 
     def _twist(
         self, values: np.ndarray[tuple[int], np.dtype[np.float64]]
