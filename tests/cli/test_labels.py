@@ -56,9 +56,10 @@ def test_rejected_demonstrations_stay_behind(verdict: Verdict, shell: Shell) -> 
     common = ("train", "pick_cube_state", *TINY, "--demos", 2, "--in-process", "--demos-from", "demos")
     shell.run(*common, "--goal.max-env-steps", 30, "--out", "run")
     kept = [row for row in RunFolder(run).episodes() if row.phase == "demo"]
-    assert [row.episode_id for row in kept] == [keys[0][2], keys[2][2]]
+    recorded = lengths(source)
+    assert [row.steps for row in kept] == [recorded[keys[0]], recorded[keys[2]]]
     found = {key: count for key, count in lengths(run).items() if key[0] == "demos"}
-    assert list(found.values()) == [row.steps for row in kept]
+    assert found == {("demos", 1, row.episode_id): row.steps for row in kept}
     for key in keys:
         say(source, key, Verdict.DISCARD)
     output = shell.run(*common, "--out", "other", code=1)
