@@ -60,9 +60,8 @@ class RunFeed:
             episodes = [parse_row(EpisodeRow, row) for row in self._actor_tail.poll()]
             learner = [parse_row(LearnerRow, row) for row in self._learner_tail.poll()]
         except (StorageError, OSError) as error:
-            self._problem = str(error)
+            self._problem = str(error)  # stays: rows are missing from now on
             return False
-        self._problem = ""
         self.episodes += episodes
         self.learner.extend(learner)
         return self._read_values() or bool(episodes or learner)

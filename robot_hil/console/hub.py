@@ -110,7 +110,11 @@ class Hub:
     async def _watch_folder(self) -> None:
         while self.feed is not None:
             control_hz = self.welcome.control_hz if self.welcome else 0.0
-            metrics = await asyncio.to_thread(self.feed.poll, control_hz)
+            try:
+                metrics = await asyncio.to_thread(self.feed.poll, control_hz)
+            except Exception:  # curves must not take the robot's console with them
+                _log.exception("the run folder cannot be shown")
+                metrics = None
             if metrics is not None:
                 self._metrics = {"type": "metrics", **metrics}
                 self.broadcast(self._metrics, "metrics")

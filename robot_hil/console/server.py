@@ -16,6 +16,7 @@ from robot_hil.console.address import console_url, is_loopback
 from robot_hil.console.auth import Origins, Tokens, new_token
 from robot_hil.console.client import OPEN, serve_control
 from robot_hil.console.hub import Hub
+from robot_hil.console.review import Review, add_routes
 from robot_hil.console.video import Video
 from robot_hil.errors import ConfigError, TransportError
 
@@ -167,6 +168,10 @@ class ConsoleServer:
         app.router.add_get("/video", self._video)
         app.router.add_post("/api/estop", self._estop)
         app.router.add_get("/ca.crt", self._authority)
+        if self.config.folder is not None:
+            review = Review(self.config.folder)
+            self.hub.on_label = review.label
+            add_routes(app, review, self._authorised)
         if self._extra_routes is not None:
             self._extra_routes(app)
         add_page(app, "/", STATIC, files="/static")
@@ -197,11 +202,14 @@ class ConsoleServer:
         if request.path.startswith("/api/"):
             if origin is not None and not self._origins.allows(origin, request.host):
                 raise web.HTTPForbidden(text="Only pages of this console may ask.\n")
-            if self._tokens.role_of_header(request.headers.get("Authorization", "")) is None:
+            if not self._authorised(request):
                 raise web.HTTPUnauthorized(
                     text="Wrong or missing token. Send `Authorization: Bearer TOKEN`; the console's link has it.\n",
                     headers={"WWW-Authenticate": "Bearer"},
                 )
+
+    def _authorised(self, request: web.Request) -> bool:
+        return self._tokens.role_of_header(request.headers.get("Authorization", "")) is not None
 
     def _headers(self, request: web.Request, response: web.StreamResponse) -> None:
         socket = f"{'wss' if self.config.tls else 'ws'}://{request.host}"
