@@ -5,7 +5,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from robot_hil.actor.arbiter import Arbiter, ArbiterState, Decision
+from robot_hil.actor.arbiter import ArbiterState, Decision
+from robot_hil.actor.arms import AnyArbiter
 from robot_hil.actor.safety import GateState, SafetyGate
 from robot_hil.actor.seeding import Stream
 from robot_hil.clock import Clock
@@ -71,7 +72,7 @@ class Desk:
 
     def __init__(
         self,
-        arbiter: Arbiter,
+        arbiter: AnyArbiter,
         teleop: TeleopDevice | None,
         gate: SafetyGate | None,
         clock: Clock,

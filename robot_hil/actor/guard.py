@@ -5,7 +5,8 @@ import threading
 from collections.abc import Sequence
 from typing import Protocol
 
-from robot_hil.actor.arbiter import Arbiter, ArbiterState
+from robot_hil.actor.arbiter import ArbiterState
+from robot_hil.actor.arms import AnyArbiter
 from robot_hil.actor.safety import GateState, SafetyGate
 from robot_hil.clock import Clock, MonotonicClock
 from robot_hil.data.teleop import EventKind, TeleopEvent
@@ -41,7 +42,7 @@ class Guard:
     def __init__(
         self,
         gate: SafetyGate | None,
-        arbiter: Arbiter | None = None,
+        arbiter: AnyArbiter | None = None,
         station: Watched | None = None,
         clock: Clock | None = None,
         period_s: float = 0.01,

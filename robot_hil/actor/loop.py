@@ -8,7 +8,8 @@ from typing import Any, Protocol, SupportsFloat
 
 import numpy as np
 
-from robot_hil.actor.arbiter import Arbiter, Decision
+from robot_hil.actor.arbiter import Decision
+from robot_hil.actor.arms import AnyArbiter
 from robot_hil.actor.desk import Desk, DeskConfig
 from robot_hil.actor.episode import EpisodeResult, Tally, human_action, recorded_proposal, segment_of
 from robot_hil.actor.pacing import Pacer, punctual
@@ -67,7 +68,7 @@ class ControlLoop:
         self,
         env: Env,
         policy: Policy | None,
-        arbiter: Arbiter,
+        arbiter: AnyArbiter,
         sink: Callable[[Step], None],
         config: LoopConfig,
         *,

@@ -5,7 +5,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from robot_hil.actor.arbiter import Arbiter, TailDriver
+from robot_hil.actor.arms import AnyArbiter, ArmsArbiter, arms_of
 from robot_hil.clock import Clock
+from robot_hil.data.specs import EnvSpec
 from robot_hil.errors import ConfigError, UnknownNameError
 from robot_hil.protocols import Agent
 
@@ -87,12 +89,16 @@ def make_person(
     return SimulatedPerson(expert, gate, PROFILES[config.profile], lambda: privileged_of(env), clock)
 
 
-def make_arbiter(experiment: "Experiment", action_dim: int, operated: bool = False) -> Arbiter:
-    """Return a fresh arbiter; `operated` by a person with a device, it holds until that device works."""
-    config = experiment.arbiter(action_dim)
+def make_arbiter(experiment: "Experiment", spec: EnvSpec, operated: bool = False) -> AnyArbiter:
+    """Return a fresh arbiter, one that knows the arms where the action's names do (`left.x`).
+
+    `operated` by a person with a device, it holds until that device works.
+    """
+    config = experiment.arbiter(spec.action.shape[0])
     if operated:
         config = replace(config, device_required=True, tail_driver=TailDriver.HOLD)
-    return Arbiter(config)
+    arms = arms_of(spec.action.names)
+    return ArmsArbiter(config, arms) if arms else Arbiter(config)
 
 
 def with_env(experiment: "Experiment", env_id: str) -> "Experiment":

@@ -4,6 +4,7 @@ import time
 from typing import TYPE_CHECKING
 
 from robot_hil.actor.arbiter import ArbiterState
+from robot_hil.actor.arms import ArmsArbiter
 from robot_hil.console.messages import Device, Status
 from robot_hil.data.teleop import DeviceInfo, SampleStatus
 
@@ -25,6 +26,7 @@ def status_of(robot: "Robot") -> Status:
     elif state == "POLICY":
         driver = "policy"
     steps = robot.steps
+    states = robot.arbiter.states if isinstance(robot.arbiter, ArmsArbiter) else {}
     tool = robot.operator.tool if robot.operator is not None else None
     return Status(
         t=time.monotonic(),
@@ -40,6 +42,7 @@ def status_of(robot: "Robot") -> Status:
         policy_version=robot.policy.version,
         policy_age_s=robot.policy_age(),
         devices=[on_wire(info) for info in station.infos()] if station is not None else [],
+        arms={name: state.name for name, state in states.items()},
         last_episode=robot.last_episode,
         tool=None if tool is None else tuple(tool.pos_base.tolist()),
         gripper=None if tool is None else tool.gripper_width,
