@@ -37,7 +37,7 @@ def test_an_experiment_can_be_put_together(name: str, baseline: bool) -> None:
     person = compose.make_person(experiment, env, VirtualClock())
     assert person is not None
     compose.require_person(experiment)
-    compose.make_arbiter(experiment, spec.action.shape[0])
+    compose.make_arbiter(experiment, spec)
     env.close()
 
 
