@@ -5,6 +5,7 @@ Read beside the processes that write the log, and without disturbing them: the l
 """
 
 import asyncio
+import threading
 import time
 from array import array
 from bisect import bisect_left
@@ -29,8 +30,8 @@ from robot_hil.report.labels import read_labels, write_label
 T = TypeVar("T")
 MAX_EPISODES = 500
 """Episodes kept in mind; older ones are not listed."""
-FIRST_LOOK = 20_000
-"""Steps that the first look goes back."""
+FIRST_LOOK, FURTHEST_LOOK = 1_000, 20_000
+"""Steps that a look goes back first, and at most: each is a place on the disk of its own, and a cold one is slow."""
 _IMAGE = 1
 """Group of an observation's arrays in a header."""
 
@@ -77,15 +78,18 @@ class Review:
         self.folder = folder
         self._reader = StepLogReader(folder / "steps")
         self._file: tuple[int, int] | None = None
-        self._next = -1
+        self._start = self._next = -1
+        """Arrival numbers of the first step looked at, and of the next to come."""
         self._episodes: OrderedDict[EpisodeKey, _Episode] = OrderedDict()
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="review")
+        self._writing = threading.Lock()
 
     def listed(self, last: int = 50) -> list[dict[str, Any]]:
         """Return the newest `last` episodes, newest first; the one under way is among them, not `complete` yet."""
         self._refresh()
+        self._look_back(last)
         labels = read_labels(self.folder)
-        newest = [item for item in reversed(self._episodes.items()) if item[1].indices[0] == 0][:last]
+        newest = self._whole()[:last]
         return [
             {
                 "actor_id": key[0],
@@ -134,12 +138,13 @@ class Review:
             operator=operator,
             t=time.time(),
         )
-        write_label(self.folder, row)
+        with self._writing:
+            write_label(self.folder, row)
 
     async def label(self, label: Label, operator: str) -> str:
         """As `write_label`, from an event loop; returns why it failed, or an empty string."""
         try:
-            await self.in_thread(lambda: self.write_label(label, operator))
+            await asyncio.to_thread(self.write_label, label, operator)  # does not wait for those who look
         except StorageError as error:
             return str(error)
         return ""
@@ -161,11 +166,30 @@ class Review:
             self._reader.close()
             self._reader = StepLogReader(path)
         if self._reader.file != self._file:
-            self._file, self._next = self._reader.file, -1
-            self._episodes.clear()
-        if self._next < 0:
+            self._file = self._reader.file
+            self._look_from(-1)
+        if self._start < 0:
             first, end = self._reader.bounds()
-            self._next = max(first, end - FIRST_LOOK)
+            self._look_from(max(first, end - FIRST_LOOK))
+        self._catch_up()
+
+    def _look_back(self, wanted: int) -> None:
+        """Go back twice as far as before, again and again, until there are enough episodes."""
+        first, end = self._reader.bounds()
+        furthest = max(first, end - FURTHEST_LOOK)
+        while self._start > furthest and len(self._whole()) < wanted:
+            self._look_from(max(furthest, end - 2 * (end - self._start)))
+            self._catch_up()
+
+    def _whole(self) -> list[tuple[EpisodeKey, _Episode]]:
+        """Return the episodes whose beginning was seen, newest first."""
+        return [item for item in reversed(self._episodes.items()) if item[1].indices[0] == 0]
+
+    def _look_from(self, start: int) -> None:
+        self._start = self._next = start
+        self._episodes.clear()
+
+    def _catch_up(self) -> None:
         while rows := self._reader.headers(self._next):
             for arrival, header in rows:
                 self._take(arrival, header)

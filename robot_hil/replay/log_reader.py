@@ -108,6 +108,7 @@ class StepLogReader:
             return self._env is not None
         try:
             self._env = lmdb.open(str(self.path), readonly=True, max_dbs=4, readahead=False)
+            self._env.reader_check()  # lets go of what a reader held that was killed
             self._steps = self._env.open_db(b"steps", create=False)
         except lmdb.NotFoundError:  # its writer has only just begun
             self.close()

@@ -124,10 +124,14 @@ def test_actors_and_missing_steps_do_not_mix(review: Review, small_step: Make) -
 
 def test_what_the_mind_holds_is_bounded(review: Review, small_step: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_EPISODES", 5)
-    monkeypatch.setattr(module, "FIRST_LOOK", 3 * STEPS + 2)
+    monkeypatch.setattr(module, "FIRST_LOOK", STEPS + 2)
+    monkeypatch.setattr(module, "FURTHEST_LOOK", 3 * STEPS + 2)
     every = [episode(small_step, n, first_seq=n * STEPS) for n in range(20)]
     write(review.folder / "steps", *every[:10])
-    # the first look begins within episode 6, which is left out
+    assert [one["episode_id"] for one in review.listed(1)] == [9]
+    assert len(review._episodes) == 2  # of episode 8 the end only
+    assert [one["episode_id"] for one in review.listed(2)] == [9, 8]
+    # the furthest look begins within episode 6, which is left out
     assert [one["episode_id"] for one in review.listed()] == [9, 8, 7]
     write_more(review, every[10:])
     assert [one["episode_id"] for one in review.listed()] == [19, 18, 17, 16, 15]

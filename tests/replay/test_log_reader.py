@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 
+import lmdb
 import numpy as np
 import pytest
 
@@ -149,3 +150,29 @@ def test_damage_is_named(tmp_path, small_step) -> None:
     (path / "data.mdb").write_bytes(b"x" * 8192)
     with pytest.raises(StorageError, match="cannot be read"):
         reader.bounds()
+
+
+_KILLED = """
+import os, sys
+import lmdb
+env = lmdb.open(sys.argv[1], readonly=True)
+txn = env.begin()
+txn.stat(env.open_db(None, txn))
+os._exit(0)
+"""
+
+
+def test_what_a_killed_reader_held_is_let_go(tmp_path, writer) -> None:
+    path = tmp_path / "log"
+
+    def readers() -> str:
+        with lmdb.open(str(path), readonly=True, max_dbs=4) as env:
+            return env.readers()
+
+    tell(writer, "write 1 1")
+    subprocess.run([sys.executable, "-c", _KILLED, str(path)], check=True)
+    assert "no active readers" not in readers()
+    reader = StepLogReader(path)
+    assert reader.bounds() == (0, 1)
+    reader.close()
+    assert "no active readers" in readers()
