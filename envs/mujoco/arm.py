@@ -33,6 +33,7 @@ class MujocoArm:
         fingers = [int(model.joint(n).qposadr[0]) for n in ("finger_left", "finger_right")]
         self._fingers = data.qpos[fingers[0] : fingers[1] + 1]
         self._mat2quat = mj.mju_mat2Quat
+        self._scratch = mj.MjData(model)
 
     def connect(self) -> None:
         """Hold the pose in which the scene begins."""
@@ -60,7 +61,9 @@ class MujocoArm:
         if not self._connected:
             raise SafetyError("the simulated arm is not connected; call connect() first.")
         if isinstance(target, JointTarget):
-            target = self._forward_kinematics(target)
+            # The impedance is Cartesian, its null space keeps its own posture.
+            pos, quat = self.forward_kinematics(target.joint_pos)
+            target = CartesianTarget(pos_base=pos, quat_base=quat, gripper_width=target.gripper_width)
         ctrl = self._world.data.ctrl
         ctrl[:3] = target.pos_base
         # The set-point is the rotation from the straight-down frame, in that frame's axes.
@@ -68,15 +71,16 @@ class MujocoArm:
         ctrl[3:6] = rotation.to_rotvec(turn)
         ctrl[6:8] = 0.5 * target.gripper_width
 
-    def _forward_kinematics(self, target: JointTarget) -> CartesianTarget:
-        """Return the tool pose of `target`: the impedance is Cartesian, its null space keeps its own posture."""
-        mj, model = self._world.mj, self._world.model
-        scratch, quat = mj.MjData(model), np.zeros(4)
-        scratch.qpos[:7] = target.joint_pos
+    def forward_kinematics(self, joint_pos: Array) -> tuple[Array, Array]:
+        """Return where the tool would be with these joint angles (7,) [rad]; moves nothing.
+
+        Position (3,) [m] and orientation wxyz (4,), base frame.
+        """
+        mj, model, scratch, quat = self._world.mj, self._world.model, self._scratch, np.zeros(4)
+        scratch.qpos[:7] = joint_pos
         mj.mj_kinematics(model, scratch)
         self._mat2quat(quat, scratch.site_xmat[self._site])
-        pos = scratch.site_xpos[self._site].copy()
-        return CartesianTarget(pos_base=pos, quat_base=quat, gripper_width=target.gripper_width)
+        return scratch.site_xpos[self._site].copy(), quat
 
     def stop(self) -> None:
         """Hold the measured pose; the gripper keeps what it was told, so that it drops nothing."""
