@@ -1,0 +1,1 @@
+"""What `robot-hil doctor` looks at: each check returns findings with the fix in words."""
