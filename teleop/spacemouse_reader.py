@@ -14,7 +14,7 @@ from robot_hil.teleop.deflection import DeflectionConfig
 from robot_hil.teleop.spacemouse_puck import MOTION, Heard, Puck, Source
 
 _LOG = logging.getLogger(__name__)
-_BATCH = 64
+_BATCH = 256
 """Reports taken before the newest is shown; more than a HID queue holds."""
 Twist = tuple[float, ...]
 _STILL: Twist = (0.0,) * 6
@@ -165,15 +165,14 @@ class Reader:
         reading = self.reading
         translation_t, rotation_t = reading.t_translation, reading.t_rotation
         try:
-            heard = puck.read(round(1000 * self._config.poll_s))
-            for _ in range(_BATCH):
+            for i in range(_BATCH):
+                heard = puck.read(0 if i else round(1000 * self._config.poll_s))
                 if heard is None:
                     break
                 now = self._clock.now()
                 self._count(puck, heard, now)
                 translation_t = now if Heard.TRANSLATION in heard else translation_t
                 rotation_t = now if Heard.ROTATION in heard else rotation_t
-                heard = puck.read(0)
         except OSError as error:
             self._lose(puck, error)
             return

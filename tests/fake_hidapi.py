@@ -59,6 +59,7 @@ class FakePuck:
     """A device that is plugged in as long as its socket listens. Anything that opened it gets every report."""
 
     def __init__(self, folder: Path, name: str, ids: tuple[int, int] = COMPACT) -> None:
+        self.ids = ids
         self.path = folder / f"{name}.{ids[0]:x}.{ids[1]:x}"
         self._listener: socket.socket | None = None
         self._clients: list[socket.socket] = []
