@@ -452,6 +452,7 @@ def test_a_frozen_reader_does_not_hold_up_stop_and_says_nothing_later(rig):
 
 
 @pytest.mark.parametrize("death", [SystemExit(), RuntimeError("a bug"), ValueError("another")], ids=repr)
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_dead_reader_is_seen_at_once(rig, death):
     one = rig().begin()
     one.push(FORWARD)
