@@ -84,13 +84,22 @@ def test_episodes_are_described(review: Review, small_step: Make) -> None:
     assert [one["episode_id"] for one in found] == [2, 1, 0]
     assert found[2] == {
         "actor_id": "actor", "epoch": 1, "episode_id": 0, "phase": "demo", "steps": STEPS, "complete": True,
-        "success": True, "label": "none", "interventions": [], "cameras": ["front"], "return": 1.0,
+        "success": True, "label": "", "interventions": [], "cameras": ["front"], "return": 1.0,
     }  # fmt: skip
     assert found[1]["phase"] == "train"
     assert found[1]["interventions"] == [[1, 2], [3, 3], [5, 5]]
     assert (found[0]["complete"], found[0]["steps"], found[0]["return"]) == (False, 3, 1.5)
     assert [one["episode_id"] for one in review.listed(1)] == [2]
     json.dumps(found)
+
+
+def test_takeovers_of_the_newest_trials(review: Review, small_step: Make) -> None:
+    assert review.takeovers() == []
+    demo = episode(small_step, 0, first_seq=0, segment=Segment.DEMO)
+    trials = [episode(small_step, n, first_seq=n * STEPS, helped=(range(n, n + 1), range(4, 6))) for n in range(1, 4)]
+    write(review.folder / "steps", demo, *trials, episode(small_step, 4, first_seq=4 * STEPS, helped=(range(2),))[:3])
+    assert review.takeovers() == [3, 4, 2, 4, 1, 4]
+    assert review.takeovers(1) == [3, 4]
 
 
 def test_every_step_can_be_seen_and_what_came_after_the_last(review: Review, small_step: Make) -> None:
@@ -174,7 +183,7 @@ def test_verdicts_are_written_and_listed(review: Review, small_step: Make) -> No
     assert (written.verdict, written.reason, written.operator) == (Verdict.FAIL, "crooked", "Ann")
     assert written.t > 1.7e9
     assert asyncio.run(review.label(label("none"), "Ann")) == ""
-    assert [one["label"] for one in review.listed()] == ["discard", "none"]
+    assert [one["label"] for one in review.listed()] == ["discard", ""]
 
 
 def test_a_verdict_that_cannot_be_written_is_refused_with_the_reason(tmp_path: Path) -> None:
