@@ -73,6 +73,8 @@ class PageDevice(Generic[Body]):
     """
 
     kind = "page"
+    absent = "no page of a pilot is open"
+    """What is wrong and what to do while no page says anything of this device."""
     accepts: type[Body]
     """Class of the messages that are for this device; `feed` ignores others."""
 
@@ -232,8 +234,7 @@ class PageDevice(Generic[Body]):
             return SampleStatus.LOST, self._lost
         if self._client and age <= self._config.max_age_s:
             return SampleStatus.OK, ""
-        where = self._away or f"open the console, take the pilot's seat and click into the page to use {self._name}"
-        return SampleStatus.DISCONNECTED, where
+        return SampleStatus.DISCONNECTED, self._away or self.absent
 
     def _sample(self, now: float) -> TeleopSample:
         age = now - self._alive

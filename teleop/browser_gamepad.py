@@ -47,6 +47,7 @@ class BrowserGamepad(PageDevice[Pad]):
     """
 
     kind = "gamepad"
+    absent = "none at the pilot's computer: plug one in and press a button on it"
     accepts = Pad
 
     def __init__(

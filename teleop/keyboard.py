@@ -42,6 +42,7 @@ class Keyboard(PageDevice[Keys]):
     """
 
     kind = "keyboard"
+    absent = "no pilot is at the console: open it and click into the page"
     accepts = Keys
 
     def __init__(
@@ -66,7 +67,7 @@ class Keyboard(PageDevice[Keys]):
         self._speed = 1.0
 
     def _laid_aside(self, body: Keys) -> str:
-        return "" if body.armed else "the keyboard is laid aside: click into the console to drive with it"
+        return "" if body.armed else "laid aside: click into the console to drive with the keyboard"
 
     def _read(self, body: Keys, *, stale: bool, late: bool) -> None:
         down = frozenset(body.down) & (self._motion.keys() | set(self._gripper))

@@ -48,14 +48,14 @@ class Desk:
         """Break the page's connection, as a bad network does; it comes back by itself."""
         self.page.dispatch_event("#name", "change")
 
-    def keys(self) -> list[Keys]:
+    def told(self) -> list[Keys]:
         return [body for body in self.robot.bodies() if isinstance(body, Keys)]
 
     def edges(self) -> list[tuple[str, str]]:
         """Return presses and releases of keys that drive, in order, digits of the speed left out."""
         found: list[tuple[str, str]] = []
         before: set[str] = set()
-        for body in self.keys():
+        for body in self.told():
             now = {key for key in body.down if not key.startswith("Digit")}
             found += [("press", key) for key in sorted(now - before)] + [
                 ("release", key) for key in sorted(before - now)
@@ -138,7 +138,7 @@ def test_every_tap_arrives_as_a_press_and_a_release(desk: Desk) -> None:
         desk.page.keyboard.up("w")
     until(lambda: len(desk.edges()) >= 200)
     assert desk.edges() == [("press", "KeyW"), ("release", "KeyW")] * 100
-    assert [body.seq for body in desk.keys()] == list(range(len(desk.keys())))
+    assert [body.seq for body in desk.told()] == list(range(len(desk.told())))
 
 
 def test_auto_repeat_adds_nothing_and_losing_the_focus_releases(desk: Desk) -> None:
@@ -147,10 +147,10 @@ def test_auto_repeat_adds_nothing_and_losing_the_focus_releases(desk: Desk) -> N
         desk.page.keyboard.down("d")  # the second and later ones are repeats
     until(lambda: desk.edges() == [("press", "KeyD")])
     desk.page.evaluate("document.hasFocus = () => false; dispatchEvent(new Event('blur'))")
-    until(lambda: not desk.keys()[-1].armed)
+    until(lambda: not desk.told()[-1].armed)
     assert desk.edges() == [("press", "KeyD"), ("release", "KeyD")]
     desk.page.evaluate("document.hasFocus = () => true; dispatchEvent(new Event('focus'))")
-    until(lambda: desk.keys()[-1].armed)
+    until(lambda: desk.told()[-1].armed)
     assert desk.edges() == [("press", "KeyD"), ("release", "KeyD")]
 
 
@@ -297,7 +297,7 @@ def test_an_observer_sees_and_stops_but_does_not_drive(desk: Desk) -> None:
     desk.page.click("#estop")
     until(desk.buttons)
     assert desk.buttons() == ["estop"]
-    assert desk.keys() == []
+    assert desk.told() == []
 
 
 def test_the_seat_is_given_back_and_taken(desk: Desk) -> None:

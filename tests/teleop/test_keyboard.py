@@ -273,7 +273,7 @@ def test_messages_for_other_devices_are_not_for_this_one(rig):
     assert rig.page.period().operator == "Anna"
 
 
-def test_a_tool_that_cannot_be_read_is_lost_and_does_not_raise():
+def test_a_gripper_that_cannot_be_read_cannot_be_changed_and_does_not_raise():
     def broken():
         raise OSError("no arm")
 
@@ -282,7 +282,7 @@ def test_a_tool_that_cannot_be_read_is_lost_and_does_not_raise():
     keys.start()
     page = Page(keys, clock)
     page.tell(down=[])
-    page.tell(down=["KeyW"])
+    page.tell(down=["KeyG"])
     sample = keys.latest()
     assert sample.status is LOST
     assert "no arm" in sample.problem

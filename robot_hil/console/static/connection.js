@@ -3,7 +3,7 @@
 import { PROTOCOL } from "./protocol.js";
 
 const RETRY_MS = 250;
-const PING_MS = 500;
+const PING_MS = 200;
 const FULL = 65536; // bytes waiting in the socket: more would arrive as old news
 const UNAUTHORIZED = 4401;
 const RELOAD = 4426;

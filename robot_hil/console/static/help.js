@@ -18,9 +18,9 @@ const SAY = [
 const PAD = [
   ["RB", "hold to drive; nothing moves without it"],
   ["LB", "hold for slow motion"],
-  ["left-stick", "away, towards you, left, right"],
-  ["right-stick", "up, down; turn"],
-  ["cross", "tip and roll"],
+  ["Left~stick", "away, towards you, left, right"],
+  ["Right~stick", "up, down; turn"],
+  ["Cross", "tip and roll"],
   ["RT LT", "gripper: close, open"],
   ["A B X", "success, fail, reset"],
   ["Back Start", "pause, resume"],
@@ -35,5 +35,5 @@ export function set_up_help() {
       el("section", {}, el("h3", {}, "Drive with the keyboard"), key_table(DRIVE)),
       el("section", {}, el("h3", {}, "Say"), key_table(SAY)),
       el("section", {}, el("h3", {}, "Gamepad"), key_table(PAD))));
-  $("help-open").addEventListener("click", () => $("help").showModal());
+  $("help-open").addEventListener("click", () => $("help").show());
 }

@@ -109,5 +109,5 @@ function reached_by_tab() {
 /** A table of the keys, for the help. */
 export function key_table(rows) {
   return el("table", { class: "keys" }, ...rows.map(([keys, what]) =>
-    el("tr", {}, el("td", {}, ...keys.split(" ").map((key) => el("kbd", {}, key))), el("td", {}, what))));
+    el("tr", {}, el("td", {}, ...keys.split(" ").map((key) => el("kbd", {}, key.replace("~", " ")))), el("td", {}, what))));
 }

@@ -84,6 +84,7 @@ function connected() {
   $("offline").hidden = !lost || performance.now() - connection.since < 400;
   text($("offline-reason"), connection.problem || "The robot is held if this page was driving it. Trying to reconnect…");
   if (!lost) return;
+  if (!$("offline").hidden) show_state({ ...page.state, state: "OFFLINE", reason: "", message: "", driver: "", waiting: "" }, page);
   page.pilot = { name: "", you: false };
   keys.seat(false);
   pad.seat(false);
@@ -201,6 +202,9 @@ for (const button of document.querySelectorAll("[data-plot]")) {
   });
 }
 for (const dialog of document.querySelectorAll("dialog")) dialog.querySelector(".close").addEventListener("click", () => dialog.close());
+addEventListener("keydown", (event) => {
+  if (event.code === "Escape") for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close();
+});
 // A button that was clicked must not keep the focus: Enter and Space belong to the robot.
 addEventListener("click", (event) => event.target.closest?.("button")?.blur());
 $("name").value = localStorage.getItem("name") ?? "";
@@ -272,8 +276,7 @@ setInterval(() => {
 }, 250);
 
 function connected_if_lost() {
-  if (connection.ready) $("offline").hidden = true;
-  else connected();
+  if (!connection.ready) connected();
 }
 
 set_up_words((words) => {

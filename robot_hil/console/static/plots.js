@@ -92,7 +92,7 @@ function grid(g, scale, box, chart) {
   }
   g.textBaseline = "alphabetic";
   g.textAlign = "center";
-  const places = ticks(scale.first, scale.last, 4).filter((value) => scale.x(value) < box.x1 - 60);
+  const places = ticks(scale.first, scale.last, 5).filter((value) => scale.x(value) < box.x1 - 60);
   for (const value of places) g.fillText(short(value), scale.x(value), box.y0 + 15);
   g.textAlign = "right";
   g.fillText(chart.xlabel ?? "", box.x1, box.y0 + 15);
@@ -164,14 +164,14 @@ function dots(g, { y, colour, hollow }, x, scale) {
 function legend(g, series, box) {
   let x = box.x0;
   g.textAlign = "left";
-  for (const { name, colour, dots: round } of series) {
+  for (const { name, colour, dots: round, dash } of series) {
     if (!name) continue;
     g.fillStyle = colour;
     if (round) {
       g.beginPath();
       g.arc(x + 6, PAD.top, 3, 0, 7);
       g.fill();
-    } else g.fillRect(x, PAD.top - 2, 12, 3);
+    } else for (const part of dash ? [0, 5, 10] : [0, 3, 6, 9]) g.fillRect(x + part, PAD.top - 2, 3, 3);
     g.fillStyle = INK;
     g.fillText(name, x + 17, PAD.top + 4);
     x += 17 + g.measureText(name).width + 14;
@@ -201,12 +201,15 @@ export function chart_of(kind, metrics, values) {
       ],
     };
   }
+  const human = of("human");
+  const alone = of("success").map((success, i) => (success && !human[i] ? 1 : 0));
   return {
     x, low: 0, high: 1, unit: "%", xlabel: "env steps", empty: "No training episodes yet",
     goals: [{ value: 0.95, name: "" }, { value: 0.05, name: "" }],
     series: [
-      { name: "human steps", y: moving_share(of("human"), of("steps"), window), colour: COLOURS.human, fill: true },
-      { name: "success", y: moving(of("success"), window), colour: COLOURS.success, fill: true },
+      { name: "human steps", y: moving_share(human, of("steps"), window), colour: COLOURS.human, fill: true },
+      { name: "success", y: moving(of("success"), window), colour: COLOURS.success },
+      { name: "without help", y: moving(alone, window), colour: COLOURS.success, dash: [3, 3], fill: true },
     ],
   };
 }
@@ -230,8 +233,11 @@ function losses(history) {
 }
 
 function value(body) {
-  const list = Array.isArray(body) ? body : body?.values ?? [];
-  const y = Array.isArray(list) ? list.map((one) => (Number.isFinite(one) ? one : null)) : [];
-  const title = body?.episode_id == null ? "value along the episode" : `value along episode ${body.episode_id}`;
-  return { x: y.map((_, i) => i), xlabel: "step", empty: "No values yet", series: [{ name: title, y, colour: "#d58cff", fill: false }] };
+  const y = body?.values ?? [];
+  const human = y.map((one, i) => (body.human?.[i] ? one : null));
+  const name = body?.episode_id == null ? "value" : `value along episode #${body.episode_id}`;
+  return {
+    x: body?.steps ?? y.map((_, i) => i), xlabel: "step", empty: "The learner has judged no episode yet",
+    series: [{ name, y, colour: "#d58cff" }, { name: "person drove", y: human, colour: COLOURS.human, dots: true }],
+  };
 }

@@ -23,7 +23,7 @@ export class Review {
   }
 
   async open() {
-    if (!$("review").open) $("review").showModal();
+    if (!$("review").open) $("review").show();
     await this.refresh();
   }
 
@@ -53,7 +53,7 @@ export class Review {
     const fate = episode.success ? "success" : "failed";
     return el("li", {},
       el("b", {}, `#${episode.episode_id}`),
-      el("span", { class: episode.success ? "fate good" : "fate" }, `${episode.phase} · ${fate} · ${episode.steps} steps${episode.label ? ` · labelled ${episode.label}` : ""}`),
+      el("span", { class: episode.success ? "fate good" : "fate" }, `${episode.phase}${episode.complete === false ? " (under way)" : ""} · ${fate} · ${episode.steps} steps${episode.label && episode.label !== "none" ? ` · labelled ${episode.label}` : ""}`),
       el("div", { class: "row" }, ...verdicts, ...(episode.cameras?.length ? [whole, ...clips] : [])));
   }
 

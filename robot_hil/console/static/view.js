@@ -12,6 +12,7 @@ const STATES = {
   LOST: { word: "LOST", icon: "i-lost", look: "lost", say: "The device was lost while it drove. Make it work, let go of it, then resume (P)." },
   ESTOP: { word: "STOPPED", icon: "i-estop", look: "estop", say: "Stopped. Clear the stop with a reason, then resume." },
   IDLE: { word: "IDLE", icon: "i-idle", look: "idle", say: "The robot waits." },
+  OFFLINE: { word: "NO LINK", icon: "i-lost", look: "lost", say: "This page has no connection: what it shows is old. Look at the robot." },
   "NO ROBOT": { word: "NO ROBOT", icon: "i-none", look: "none", say: "No robot is running here. Start one with `robot-hil`." },
 };
 const SHOWN = { start: "Begin to drive: the episode starts with you.", resume: "Resume (P) to go on.", clear: "Clear the stop, then resume." };
@@ -32,8 +33,9 @@ export function show_state(state, { pilot }) {
   const drives = name === "HUMAN" && pilot.you && state.driver;
   text($("reason"), sentence(state.reason) || (drives ? "You drive. Let go to give the robot back." : word.say));
   const waiting = SHOWN[state.waiting];
-  text($("message"), [state.message, waiting].filter(Boolean).map(sentence).join("  "));
-  flag($("say"), "urgent", ["HOLD", "LOST", "ESTOP"].includes(name));
+  const also = name === "ESTOP" && state.reason && !waiting ? word.say : "";
+  text($("message"), [state.message, waiting, also].filter(Boolean).map(sentence).join("  "));
+  flag($("say"), "urgent", ["HOLD", "LOST", "ESTOP", "OFFLINE"].includes(name));
   text($("episode"), state.episode_id >= 0 ? `#${state.episode_id}` : "–");
   text($("episode-clock"), state.episode_id >= 0 ? duration(state.episode_s) : "–");
   text($("phase"), PHASES[state.phase] ?? state.phase ?? "–");
@@ -57,7 +59,8 @@ function sentence(words) {
 
 function show_policy(state) {
   const version = state.policy_version ?? -1;
-  text($("m-policy"), version < 0 ? "none yet" : `v${version}${state.policy_age_s == null ? "" : ` · ${age(state.policy_age_s)}`}`);
+  text($("m-policy"), version < 0 ? "none" : `v${version}`);
+  text($("l-policy"), state.policy_age_s == null ? "policy" : `policy, ${age(state.policy_age_s)} old`);
   if (state.env_steps) text($("m-steps"), count(state.env_steps));
 }
 
@@ -117,7 +120,8 @@ export function show_metrics(metrics, control_hz) {
   text($("m-steps"), count(metrics.env_steps));
   text($("m-check"), percent(metrics.check_success));
   const learner = metrics.learner;
-  text($("m-utd"), learner ? `${learner.utd.toFixed(1)} · ${Math.round(learner.updates_per_s)}/s` : "–");
+  text($("m-utd"), learner ? learner.utd.toFixed(1) : "–");
+  text($("l-utd"), learner ? `updates/step, ${Math.round(learner.updates_per_s)}/s` : "updates/step");
   const pools = Object.entries(learner?.replay ?? {}).map(([name, size]) => `${name} ${count(size)}`);
   text($("buffers"), [pools.length ? `stored steps: ${pools.join(" · ")}` : "", metrics.problem].filter(Boolean).join("  "));
 }
