@@ -10,6 +10,7 @@ from pathlib import Path
 
 import fake_hidapi
 import pytest
+from cli.shell import until
 
 from robot_hil.cli.checks import devices, machine, network, software
 from robot_hil.cli.checks.base import Finding, Verdict, run_check
@@ -194,6 +195,7 @@ def test_spacemice_are_listed_as_the_system_shows_them(tmp_path: Path) -> None:
         found = only(devices.spacemice(load_hid()))
         assert found.verdict is Verdict.PASS
         assert "SpaceMouseCompact (256f:c635)" in found.text
+        until(lambda: bool(puck._clients))  # its thread has seen who tried to open it
         puck.unplug()
         (sockets / "hidraw1.256f.c635").touch()  # there, and it cannot be opened
         found = only(devices.spacemice(load_hid()))
