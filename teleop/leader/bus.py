@@ -92,7 +92,8 @@ class DynamixelBus:
             )
             if not whole:
                 self._quiet()
-                raise BusError(f"{self.port}: {group.ph.getTxRxResult(result) or 'an answer is incomplete'}")
+                why = group.ph.getTxRxResult(result) if result != 0 else "an answer is incomplete"
+                raise BusError(f"{self.port}: {why}")
             ticks = [group.getData(servo, PRESENT_POSITION, _POSITION_BYTES) for servo in self.ids]
         except BusError:
             raise
