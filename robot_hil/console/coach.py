@@ -1,16 +1,22 @@
 """Advice for the operator, from what a run has written so far: rules, whose numbers docs/coach.md explains."""
 
+import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
+from pathlib import Path
 from statistics import mean, median, pstdev
+from typing import Any
 
 from robot_hil.console.advice import Advice
 from robot_hil.console.coach_faults import MIN_DEMOS, label_fault, learner_fault
 from robot_hil.data.labels import EpisodeKey, LabelRow, Verdict
+from robot_hil.report.labels import read_labels
 from robot_hil.report.metrics import EpisodeRow, LearnerRow
 from robot_hil.report.summary import GOAL_SUCCESS, WINDOW, Window, window_of, windows
 
+ALARMS = ("learner", "labels", "failure")
+"""Kinds of advice that tell of trouble."""
 LENGTH_ERROR = 0.08
 """Demonstrations are enough once the mean length is known this well: standard error / mean."""
 HESITANT = 2.0
@@ -74,6 +80,22 @@ def advise(
     return [advice for advice in found if advice is not None]
 
 
+def advice_for_run(
+    folder: Path, episodes: Sequence[EpisodeRow], learner: Sequence[LearnerRow], takeovers: Sequence[int] = ()
+) -> list[dict[str, Any]]:
+    """Return the advice on the run in `folder` as pages show it: `kind`, `level` (info or warning), `title`, `text`.
+
+    The folder says how many demonstrations are wanted and holds the verdicts; `episodes` and `learner` are its rows, as
+    far as they are known.
+    """
+    try:
+        wanted = int(json.loads((folder / "config.json").read_text())["experiment"]["demos"])
+    except (OSError, ValueError, KeyError, TypeError):
+        wanted = 0
+    found = advise(episodes, learner, wanted, takeovers=takeovers, labels=read_labels(folder))
+    return [{**asdict(one), "level": "warning" if one.kind in ALARMS else "info"} for one in found]
+
+
 def _judged(episodes: Sequence[EpisodeRow], labels: Mapping[EpisodeKey, LabelRow]) -> list[EpisodeRow]:
     """Return the episodes in the light of the verdicts; discarded ones are left out."""
     verdicts = {key[2]: row.verdict for key, row in labels.items()}
@@ -101,16 +123,18 @@ def demos_needed(lengths: Sequence[int]) -> int:
 def _demos(demos: Sequence[EpisodeRow], trials: Sequence[EpisodeRow], wanted: int) -> Advice | None:
     if len(trials) >= FIRST_TRIALS:
         return _after_clone(demos, trials)
-    if trials:
-        return None
     lengths = [row.steps for row in demos]
-    have, asked = len(lengths), demos_needed(lengths)
+    have = len(lengths)
+    if trials or not (have or wanted):
+        return None
     text = "Do it one way, without pauses, from starts as different as they will be later."
     title = f"Demonstration {have + 1} of {wanted}"
     if have >= wanted:
-        spread = pstdev(lengths) / mean(lengths) if have else 0.0
-        title = "Enough demonstrations" if have >= asked else f"Their lengths vary: better {asked - have} more"
+        asked, spread = demos_needed(lengths), pstdev(lengths) / mean(lengths)
         text = f"{have} demonstrations; their length spreads by {spread:.0%}, which asks for at least {asked}."
+        title = "Enough demonstrations"
+        if have < asked:
+            title = f"Their lengths vary: better {asked - have} more" if asked > MIN_DEMOS else "Few demonstrations"
     if have >= MIN_DEMOS and max(lengths) > HESITANT * median(lengths):
         text += (
             f" The longest took {max(lengths)} steps, the median {median(lengths):.0f}: look at it in the review, and "

@@ -6,10 +6,13 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from robot_hil.console.advice import Advice
-from robot_hil.console.coach import advise, demos_needed
+from robot_hil.console.coach import advice_for_run, advise, demos_needed
 from robot_hil.data.labels import EpisodeKey, LabelRow, Verdict
+from robot_hil.report.labels import write_label
 from robot_hil.report.metrics import EpisodeRow, LearnerRow, read_episodes, read_learner
 
 DATA = Path(__file__).parent / "data"
@@ -122,6 +125,8 @@ def test_demonstrations_are_counted_up_to_what_is_wanted() -> None:
     for have in range(5):
         (one,) = advise([demo(n, 30) for n in range(have)], [], 5)
         assert (one.kind, one.title) == ("demos", f"Demonstration {have + 1} of 5")
+    assert advise([], [], 0) == []
+    assert advise([demo(n, 30) for n in range(5)], [], 5)[0].title == "Few demonstrations"
     episodes, _ = upto("pick_cube_state", 0)
     failed = replace(episodes[0], success=False)
     assert advise([failed, *episodes[1:8]], [], 20)[0].title == "Demonstration 8 of 20"
@@ -229,3 +234,63 @@ def test_failures_at_one_place_and_at_many() -> None:
     spread = [replace(row, success=False, steps=10 + 20 * i) for i, row in enumerate(episodes[-4:])]
     found = {one.kind: one for one in advise([*episodes[:-4], *spread], learner, 20)}["failure"]
     assert "at different times" in found.text
+
+
+def test_the_folder_says_how_many_demonstrations_and_what_was_judged(tmp_path: Path) -> None:
+    episodes, learner = upto("pick_cube_state", 0)
+    (tmp_path / "config.json").write_text('{"experiment": {"name": "pick_cube_state", "demos": 25}, "argv": []}')
+    (one,) = advice_for_run(tmp_path, episodes, learner)
+    assert set(one) == {"kind", "level", "title", "text"}
+    assert (one["level"], one["title"]) == ("info", "Demonstration 21 of 25")
+    for row in said({episodes[0].episode_id: Verdict.DISCARD}).values():
+        write_label(tmp_path, row)
+    assert advice_for_run(tmp_path, episodes, learner)[0]["title"] == "Demonstration 20 of 25"
+    episodes, learner = upto("pick_cube_state-hil_serl", 9)
+    assert [one["level"] for one in advice_for_run(tmp_path, episodes, learner)] == ["warning", "info"]
+    assert advice_for_run(tmp_path / "none", [], []) == []
+
+
+def an_episode(number: int, phase: str, steps: int, success: bool, human: float, age: float | None) -> EpisodeRow:
+    return EpisodeRow(
+        t_wall_s=float(number), env_steps=20 * number, episode_id=number, steps=steps, success=success,
+        human_steps=round(human * steps), interventions=round(3 * human), phase=phase, policy_age_s=age,
+    )  # fmt: skip
+
+
+EPISODES = st.lists(
+    st.tuples(
+        st.sampled_from(["demo", "train", "train", "train", "check", "eval"]),
+        st.integers(1, 200),
+        st.booleans(),
+        st.sampled_from([0.0, 0.0, 0.3, 1.0]),
+        st.none() | st.floats(0, 100),
+    ),
+    max_size=90,
+)
+LEARNER = st.lists(st.tuples(st.integers(0, 50), st.integers(0, 100), st.none() | st.floats()), max_size=30)
+
+
+@given(
+    EPISODES,
+    LEARNER,
+    st.integers(0, 30),
+    st.lists(st.integers(0, 200), max_size=20),
+    st.dictionaries(st.integers(0, 90), st.sampled_from(list(Verdict)), max_size=20),
+)
+@settings(max_examples=60)
+def test_whatever_happens_there_is_at_most_one_advice_of_a_kind(episodes, learner, wanted, takeovers, verdicts) -> None:
+    rows, updates, steps = [], 0, 0
+    for second, (more_updates, more_steps, loss) in enumerate(learner):
+        updates, steps = updates + more_updates, steps + more_steps
+        utd = updates / max(1, steps)
+        losses = {"critic_loss": loss}
+        rows.append(
+            LearnerRow(
+                t_wall_s=3.0 * second, updates=updates, env_steps=steps, updates_per_s=1.0, utd=utd, losses=losses
+            )
+        )
+    seen = [an_episode(number, *facts) for number, facts in enumerate(episodes)]
+    found = advise(seen, rows, wanted, takeovers=takeovers, labels=said(verdicts))
+    assert len({one.kind for one in found}) == len(found)
+    assert found == advise(seen, rows, wanted, takeovers=takeovers, labels=said(verdicts))
+    assert all("nan" not in one.text and "inf" not in one.text.split() for one in found)
