@@ -4,6 +4,7 @@ import { PROTOCOL } from "./protocol.js";
 
 const RETRY_MS = 250;
 const PING_MS = 200;
+const SILENT_MS = 2000; // a console that is there answers pings
 const FULL = 65536; // bytes waiting in the socket: more would arrive as old news
 const UNAUTHORIZED = 4401;
 const RELOAD = 4426;
@@ -34,6 +35,7 @@ export class Connection {
     const socket = new WebSocket(`${scheme}://${location.host}${this.path}`);
     socket.binaryType = "arraybuffer";
     this.socket = socket;
+    this.heard = performance.now();
     socket.onopen = () => {
       socket.send(JSON.stringify({ type: "hello", v: PROTOCOL, client: "console", ...this.hello() }));
       if (!this.welcomed) this.became(true);
@@ -43,6 +45,7 @@ export class Connection {
   }
 
   take(event) {
+    this.heard = performance.now();
     if (typeof event.data !== "string") return this.handlers.binary?.(event.data);
     const message = JSON.parse(event.data);
     if (message.type === "pong") return this.pong(message);
@@ -74,6 +77,7 @@ export class Connection {
   }
 
   ping() {
+    if (this.ready && performance.now() - this.heard > SILENT_MS) return this.abandon();
     this.send({ type: "ping", t: performance.now() });
   }
 
@@ -85,6 +89,14 @@ export class Connection {
     this.rtt = now - t;
     this.offset = best.offset;
     this.send({ type: "clock", offset: best.offset, rtt: best.rtt });
+  }
+
+  /** The other side is gone although nobody said so, e.g. the network: do not wait for a farewell. */
+  abandon() {
+    const socket = this.socket;
+    socket.onmessage = socket.onclose = null;
+    socket.close();
+    this.closed(socket, {});
   }
 
   /** Give up this connection and come back at once, e.g. with another name. */
@@ -104,7 +116,8 @@ export class Edges {
     this.send = send;
     this.onchange = onchange;
     this.pending = new Map();
-    this.prefix = Math.random().toString(36).slice(2, 10);
+    const random = crypto.getRandomValues(new Uint8Array(8));
+    this.prefix = [...random].map((byte) => byte.toString(16).padStart(2, "0")).join("");
     this.number = 0;
     setInterval(() => this.again(), AGAIN_MS);
   }

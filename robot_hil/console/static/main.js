@@ -8,6 +8,7 @@ import { Cameras } from "./video.js";
 import { chart_of, draw } from "./plots.js";
 import { clear_notes, note, note_edge, toast } from "./log.js";
 import { set_up_help } from "./help.js";
+import * as sound from "./sound.js";
 import { set_up_words } from "./words.js";
 import { STANDING, show_advice, show_devices, show_metrics, show_pilot, show_state } from "./view.js";
 import { Review } from "./review.js";
@@ -95,6 +96,8 @@ function connected() {
 
 function edge_changed(edge) {
   note_edge(edge);
+  if (edge.state !== "pending") sound.play(edge.state === "ok" ? "ok" : "refused");
+  if (edge.state === "ok" && edge.kind === "label") labelled(edge.message);
   if (edge.state === "ok") toast(`${edge.title} ✓`, "ok");
   if (edge.state === "refused") toast(`${edge.title}: ${edge.reason || "refused"}`, "refused");
   if (edge.state === "lost") {
@@ -207,6 +210,12 @@ addEventListener("keydown", (event) => {
 });
 // A button that was clicked must not keep the focus: Enter and Space belong to the robot.
 addEventListener("click", (event) => event.target.closest?.("button")?.blur());
+const show_sound = () => text($("sound"), sound.is_on() ? "Sound on" : "Sound off");
+$("sound").addEventListener("click", () => {
+  sound.toggle();
+  show_sound();
+});
+show_sound();
 $("name").value = localStorage.getItem("name") ?? "";
 $("name").addEventListener("change", () => {
   localStorage.setItem("name", $("name").value.trim());
@@ -218,9 +227,12 @@ $("name").addEventListener("change", () => {
 
 function label(key, verdict) {
   edges.begin({ type: "label", ...key, verdict, reason: "" }, `Episode #${key.episode_id}: ${verdict === "none" ? "verdict taken back" : verdict}`);
-  page.labels.set(`${key.actor_id}/${key.epoch}/${key.episode_id}`, verdict);
+}
+
+function labelled({ actor_id, epoch, episode_id, verdict }) {
+  page.labels.set(`${actor_id}/${epoch}/${episode_id}`, verdict);
   show_last();
-  setTimeout(() => $("review").open && review.refresh(), 500);
+  if ($("review").open) review.refresh();
 }
 const review = new Review(token, label);
 
@@ -252,7 +264,9 @@ function show_last() {
 function render() {
   const state = page.state;
   if (!state) return;
+  const before = document.body.dataset.state;
   show_state(state, page);
+  if (document.body.dataset.state !== before) sound.play(document.body.dataset.state);
   show_devices(state.devices);
   show_last();
   const stopped = state.state === "ESTOP";

@@ -37,7 +37,12 @@ export class Cameras {
     const canvas = el("canvas", { class: "waiting" });
     const badge = el("span", { class: "badge old" }, "no image");
     const rate = el("span", { class: "rate" });
-    const figure = el("figure", { class: "camera" }, canvas, el("figcaption", {}, el("b", {}, name), rate, badge));
+    const solo = () => {
+      const on = !figure.classList.contains("solo");
+      for (const other of this.root.children) other.hidden = on && other !== figure;
+      flag(figure, "solo", on);
+    };
+    const figure = el("figure", { class: "camera", title: "Click to see this one alone", onclick: solo }, canvas, el("figcaption", {}, el("b", {}, name), rate, badge));
     this.views.set(name, { canvas, badge, rate, t: null, drawn: [], busy: false });
     return figure;
   }

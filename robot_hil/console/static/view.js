@@ -44,6 +44,8 @@ export function show_state(state, { pilot }) {
 }
 
 function driver_words(state, name) {
+  const arms = Object.entries(state.arms ?? {});
+  if (arms.length > 1) return arms.map(([arm, word]) => `${arm} ${word}`).join(" · ");
   if (name === "ENGAGING") return "taking over";
   if (name === "RELEASING") return "letting go";
   return state.driver && state.driver !== "policy" ? state.driver : "";
