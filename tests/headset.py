@@ -6,8 +6,10 @@ own, the robot's side is in this process: link, device, arbiter and an arm that 
 
 import asyncio
 import json
-import multiprocessing
 import random
+import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -54,6 +56,8 @@ class Robot:
         )
         self.arbiter = Arbiter(ArbiterConfig(action_dim=len(AXES), max_sample_age_s=max_age_s))
         self.frames: list[FromPage] = []
+        self.arrived: list[float] = []
+        """When each of these frames came here [s]."""
         self.heard: list[FromPage] = []
         self.gone: list[tuple[float, Gone]] = []
         self.events: list[TeleopEvent] = []
@@ -61,7 +65,6 @@ class Robot:
         """Per period: time, commanded position after it, decision, sample."""
         self.problem = ""
         self.clients: list[str] = []
-        self.fed: Callable[[FromPage], object] = lambda message: None
         self._posted: list[TeleopEvent] = []
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._control, name="control")
@@ -109,8 +112,11 @@ class Robot:
                 )  # fmt: skip
                 if message.client not in self.clients:
                     self.clients.append(message.client)
-                (self.frames if isinstance(message.body, XrFrame) else self.heard).append(message)
-                self.fed(message)
+                if isinstance(message.body, XrFrame):
+                    self.arrived.append(self.clock.now())
+                    self.frames.append(message)
+                else:
+                    self.heard.append(message)
             elif isinstance(message.body, Button):
                 self.heard.append(message)
                 if not reason:
@@ -160,6 +166,10 @@ class Proxy:
         self.target, self.port = target, 0
         self.delay = self.jitter = 0.0
         """One way, each piece of data: `delay` + uniform up to `jitter` [s]."""
+        self.rate = np.inf
+        """From the page to the console [bytes/s]."""
+        self.accepted: list[float] = []
+        """When connections came [s], monotonic."""
         self.stalled_until = 0.0
         """Nothing passes before that time of `time.monotonic`."""
         self.torn = False
@@ -193,8 +203,10 @@ class Proxy:
             self._loop.close()
 
     async def _serve(self) -> None:
-        server = await asyncio.start_server(self._connect, "127.0.0.1", self.port)
-        self.port = server.sockets[0].getsockname()[1]
+        listening = socket.create_server(("127.0.0.1", 0))
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)  # what is slow must be felt by the sender
+        server = await asyncio.start_server(self._connect, sock=listening, limit=8192)
+        self.port = listening.getsockname()[1]
         self._ready.set()
         await self._stop.wait()
         server.close()
@@ -203,22 +215,25 @@ class Proxy:
             await asyncio.wait(tasks, timeout=2.0)  # torn connections end by themselves
 
     async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.accepted.append(time.monotonic())
         with suppress(OSError):
             far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self.target)
             self._links |= {writer, far_writer}
             try:
-                await asyncio.gather(self._pipe(reader, far_writer), self._pipe(far_reader, writer))
+                await asyncio.gather(self._pipe(reader, far_writer, slow=True), self._pipe(far_reader, writer))
             finally:
                 self._links -= {writer, far_writer}
                 far_writer.transport.abort()
         writer.transport.abort()
 
-    async def _pipe(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _pipe(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, slow: bool = False) -> None:
         """Pass data on; each piece waits for itself, none overtakes another."""
         queue: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue()
         passing = asyncio.create_task(self._pass_on(queue, writer))
         try:
-            while data := await reader.read(65536):
+            while data := await reader.read(4096):
+                if slow and self.rate < np.inf:
+                    await asyncio.sleep(len(data) / self.rate)
                 queue.put_nowait((time.monotonic() + self.delay + random.uniform(0.0, self.jitter), data))
         finally:
             queue.put_nowait((0.0, b""))
@@ -237,14 +252,15 @@ class Proxy:
             await writer.drain()
 
 
-def serve_console(link: str, trust: tuple[Path, Path] | None, port: Any) -> None:
-    """Serve the console in this process until it is ended; tells its port."""
+def serve_console(link: str, certificate: str, key: str) -> None:
+    """Serve the console in this process until it is ended; prints its port."""
     from robot_hil.console.server import ConsoleConfig, ConsoleServer
 
     async def run() -> None:
-        server = ConsoleServer(ConsoleConfig(token=TOKEN, link=link, port=0, tls=trust or False, pages={"/xr": PAGE}))
+        files = (Path(certificate), Path(key))
+        server = ConsoleServer(ConsoleConfig(token=TOKEN, link=link, port=0, tls=files, pages={"/xr": PAGE}))
         await server.start()
-        port.send(server.port)
+        print(server.port, flush=True)  # noqa: T201
         await server.wait()
 
     asyncio.run(run())
@@ -254,20 +270,14 @@ class Console:
     """The console's process."""
 
     def __init__(self, link: str, trust: browser.Trust) -> None:
-        context = multiprocessing.get_context("spawn")
-        mine, theirs = context.Pipe(duplex=False)
-        files = (trust.certificate, trust.key)
-        self._process = context.Process(target=serve_console, args=(link, files, theirs), daemon=True)
-        self._process.start()
-        theirs.close()
-        self.port = int(mine.recv())
-        mine.close()
-        self.pid = self._process.pid
+        command = [sys.executable, __file__, link, str(trust.certificate), str(trust.key)]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        assert self.process.stdout is not None
+        self.port = int(self.process.stdout.readline())
 
     def stop(self) -> None:
-        self._process.terminate()
-        self._process.join()
-        self._process.close()
+        self.process.terminate()
+        self.process.communicate()
 
 
 class Page:
@@ -276,6 +286,7 @@ class Page:
     def __init__(self, context: Any, port: int) -> None:
         self.page = context.new_page()
         self.errors: list[str] = []
+        self.console_pid = 0
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
         self.page.on("console", lambda line: line.type == "error" and self.errors.append(line.text))
         self.url = f"https://localhost:{port}/xr/#t={TOKEN}"
@@ -336,4 +347,10 @@ def station(
         context.add_init_script(f"window.HEADSET_HZ = {hz}; window.HEADSET_AR = {json.dumps(see_through)};")
         context.add_init_script(path=browser.IWER)
         context.add_init_script(path=SHIM)
-        yield Page(context, proxy.port if proxied else console.port), proxy
+        page = Page(context, proxy.port if proxied else console.port)
+        page.console_pid = console.process.pid
+        yield page, proxy
+
+
+if __name__ == "__main__":
+    serve_console(*sys.argv[1:])

@@ -1,5 +1,5 @@
 // What the hands and the head do, as messages.
-const STICK = 3, B_OR_Y = 5, SQUEEZE = 1;
+const STICK = 3, A_OR_X = 4, B_OR_Y = 5, SQUEEZE = 1;
 
 const round = value => Math.round(value * 1e6) / 1e6;
 const within = (value, low) => Math.min(1, Math.max(low, Math.round((value || 0) * 1e3) / 1e3));
@@ -20,6 +20,8 @@ export class Input {
     this.seq = 0;
     this.kept = {};  // buttons of frames that could not be sent: a short tap must not vanish, nor a released clutch
     this.bothSticks = false;
+    this.aDown = {};
+    this.resuming = {};  // hands whose A or X was pressed while the robot held: not a verdict before it was let go
   }
 
   event(kind) {
@@ -55,6 +57,19 @@ export class Input {
   sent(ok, message) {
     if (ok) this.seq = message.seq;
     this.kept = ok ? {} : {left: message.left?.buttons, right: message.right?.buttons};
+  }
+
+  // While the robot holds, A or X means "go on" and not "success". Takes it out of the message; true once per press.
+  resumePressed(message, standing) {
+    let edge = false;
+    for (const side of ['left', 'right']) {
+      const down = (this.now[side]?.[A_OR_X] || 0) > 0.5, fresh = down && !this.aDown[side];
+      this.aDown[side] = down;
+      edge ||= standing && fresh;
+      this.resuming[side] = down && (this.resuming[side] || (standing && fresh));
+      if (this.resuming[side] && message[side]) message[side].buttons[A_OR_X] = 0;
+    }
+    return edge;
   }
 
   // True once per press of both sticks.

@@ -1,6 +1,7 @@
 // The control connection: says hello, keeps the clock, comes back by itself, and repeats buttons until they arrived.
 const RETRY_MS = 250, PING_MS = 200, SILENT_MS = 2000, REPEAT_MS = 250, MAX_BUFFER = 65536, VERSION = 1;
-const WINDOW = 50;  // pings over which the shortest round trip counts: ten seconds
+const SECONDS = 10;  // the shortest round trip of so long counts
+const FRAME_PING_MS = 20, LATE_MS = 60, LATE_TIMES = 2.5;  // an answer later than that: something fills up on the way
 const FINAL = {4401: 'The link is not valid: open the one that the console printed.', 4426: 'Reload this page: the console is newer.'};
 
 export function socketUrl(path) {
@@ -13,7 +14,7 @@ export class Link {
     this.offset = null;        // console time = performance.now() + offset [ms]
     this.problem = '';
     this.waiting = new Map();  // buttons that are not acknowledged yet
-    this.pings = [];
+    this.forget();
     this.nextPing = this.nextRepeat = this.retryAt = this.heard = 0;
     this.socket = null;
     this.ready = false;        // the console said welcome
@@ -29,14 +30,23 @@ export class Link {
     }
     if (now - this.heard > SILENT_MS) return this.drop('the console is silent');
     if (!this.ready) return;
-    if (now >= this.nextPing) {
-      this.nextPing = now + PING_MS;
-      this.send({type: 'ping', t: now});
-    }
+    if (now >= this.nextPing) this.ping(now);
     if (now >= this.nextRepeat) {
       this.nextRepeat = now + REPEAT_MS;
       for (const body of this.waiting.values()) this.send(body);
     }
+  }
+
+  forget() {
+    this.trips = [];     // the best answer of each second: {second, rtt, offset}
+    this.unanswered = [];  // times of pings
+    this.rtt = Infinity;
+  }
+
+  ping(now) {
+    if (!this.send({type: 'ping', t: now})) return;
+    this.unanswered.push(now);
+    this.nextPing = now + PING_MS;
   }
 
   connect(now) {
@@ -54,7 +64,7 @@ export class Link {
     this.ready = false;
     this.final = final;
     this.problem = problem;
-    this.pings = [];
+    this.forget();
     this.retryAt = performance.now() + RETRY_MS;
     socket.close();
     this.onChange();
@@ -80,14 +90,26 @@ export class Link {
   }
 
   clock({t, s}) {
-    const now = performance.now();
-    this.pings.push({rtt: now - t, offset: s - (t + now) / 2});
-    if (this.pings.length > WINDOW) this.pings.shift();
-    const best = this.pings.reduce((a, b) => (b.rtt < a.rtt ? b : a));
-    if (best.offset !== this.offset || this.pings.length % 10 === 0) {
+    const now = performance.now(), trip = {second: Math.floor(now / 1000), rtt: now - t, offset: s - (t + now) / 2};
+    this.unanswered = this.unanswered.filter(sent => sent > t);
+    const last = this.trips.at(-1), fresh = last?.second !== trip.second;
+    if (fresh) this.trips.push(trip);
+    else if (trip.rtt < last.rtt) this.trips[this.trips.length - 1] = trip;
+    if (this.trips.length > SECONDS) this.trips.shift();
+    const best = this.trips.reduce((a, b) => (b.rtt < a.rtt ? b : a));
+    if (fresh || best.offset !== this.offset) {
       this.offset = best.offset;
+      this.rtt = best.rtt;
       this.send({type: 'clock', offset: best.offset, rtt: best.rtt});
     }
+  }
+
+  // Sends a frame unless earlier ones are still on their way for longer than usual: old poses help nobody.
+  sendFrame(body) {
+    const now = performance.now();
+    if (now - this.unanswered[0] > Math.max(LATE_MS, LATE_TIMES * this.rtt)) return false;
+    if (now >= this.nextPing - PING_MS + FRAME_PING_MS) this.ping(now);
+    return this.send(body);
   }
 
   // Returns whether it was sent: a slow connection must not fill a queue of old poses.

@@ -4,7 +4,7 @@ import {Link} from './link.js';
 import {Scene, colourOf} from './scene.js';
 import {Video} from './video.js';
 
-const NOTE_MS = 5000;
+const NOTE_MS = 5000, STANDING = ['HOLD', 'LOST'];
 const $ = id => document.getElementById(id);
 const token = new URLSearchParams(location.hash.slice(1)).get('t') ?? '';
 const input = new Input();
@@ -78,8 +78,9 @@ function show() {
   $('state').textContent = state;
   $('state').dataset.state = state;
   $('reason').textContent = note || reasonText();
-  $('link').textContent = link.ready ? `connected${link.offset === null ? '' : `, ${Math.round(Math.min(...link.pings.map(p => p.rtt)))} ms`}` : link.problem || 'connecting…';
+  $('link').textContent = link.ready ? `connected${link.offset === null ? '' : `, ${Math.round(link.rtt)} ms`}` : link.problem || 'connecting…';
   $('pilot').textContent = pilotText();
+  $('resume').hidden = !(pilot.you && standing());
   $('take').hidden = pilot.you || !pilot.name || !link.ready;
   $('task').textContent = task || '–';
   $('enter').disabled = !mode || Boolean(session);
@@ -90,6 +91,7 @@ $('enter').onclick = () => enter().catch(error => {
   $('hint').textContent = `The session did not start: ${error.message}`;
 });
 $('estop').onclick = () => link.press('estop', 'the button on the VR page');
+$('resume').onclick = resume;
 $('take').onclick = () => link.send({type: 'pilot', want: true, take: true});
 $('name').value = localStorage.getItem('robot_hil name') ?? '';
 $('name').onchange = () => {
@@ -146,6 +148,12 @@ async function enter() {
   session.requestAnimationFrame(frame);
 }
 
+const standing = () => STANDING.includes(word());
+
+function resume() {
+  link.press('resume', 'the VR page');
+}
+
 function tell(kind) {
   if (pilot.you) link.send(input.event(kind));
 }
@@ -155,7 +163,8 @@ function frame(_, xrFrame) {
   session.requestAnimationFrame(frame);
   link.tick();
   const message = input.frame(session, xrFrame, space);
-  if (pilot.you) input.sent(link.send(message), message);
+  if (input.resumePressed(message, pilot.you && standing())) resume();
+  if (pilot.you) input.sent(link.sendFrame(message), message);
   if (input.stopPressed()) link.press('estop', 'both sticks of the VR controllers');
   const viewer = xrFrame.getViewerPose(space);
   if (viewer) scene.draw(session.renderState.baseLayer, viewer, shown(xrFrame));
@@ -170,7 +179,8 @@ function shown(xrFrame) {
     hands.push({matrix: pose.transform.matrix, colour: pose.emulatedPosition ? '#ff5fd2' : squeezed ? colourOf(word()) : '#c8d2dc'});
   }
   const seat = pilot.you ? '' : `Pilot: ${pilotText()}`;
-  const lines = [note || reasonText(), seat || (status?.driver ? `Driving: ${status.driver}` : ''), task].filter(Boolean);
+  const goOn = standing() && pilot.you ? 'Let go, then A or X: go on' : '';
+  const lines = [note || reasonText(), goOn, seat || (status?.driver ? `Driving: ${status.driver}` : ''), task].filter(Boolean);
   return {word: word(), lines, cameras: [...video.cameras.values()], hands};
 }
 

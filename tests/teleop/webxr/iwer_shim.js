@@ -2,6 +2,13 @@
 // Where IWER differs from a real headset (poses are never null, controllers are always `emulated`, frames go on while
 // hidden) it is made to behave; headless Chromium draws 60 frames per second, so frames come from a timer instead.
 (() => {
+  const sockets = [];
+  window.WebSocket = class extends WebSocket {
+    constructor(...what) {
+      super(...what);
+      sockets.push(this);
+    }
+  };
   const HZ = window.HEADSET_HZ ?? 90;
   let waiting = [], handle = 0, due = performance.now();
   window.requestAnimationFrame = callback => (waiting.push([++handle, callback]), handle);
@@ -27,7 +34,7 @@
 
   const headset = window.headset = {
     device, felt, guessed: {left: false, right: false}, unseen: {left: false, right: false}, lostHead: false,
-    script: null,
+    script: null, buffered: 0,
     move(side, x, y, z) { device.controllers[side].position.set(x, y, z); },
     turn(side, x, y, z, w) { device.controllers[side].quaternion.set(x, y, z, w); },
     button(side, name, value) { device.controllers[side].updateButtonValue(names[side][name] ?? name, value); },
@@ -56,7 +63,16 @@
       };
       return (performance.timeOrigin + began) / 1000;  // wall clock [s]
     },
-    step() { headset.script?.(performance.now()); },
+    step() {
+      headset.script?.(performance.now());
+      headset.buffered = Math.max(headset.buffered, ...sockets.map(socket => socket.bufferedAmount));
+    },
+    // Does something and says when [s, wall clock].
+    at(name, ...what) {
+      const now = (performance.timeOrigin + performance.now()) / 1000;
+      headset[name](...what);
+      return now;
+    },
     stall(ms) { const end = performance.now() + ms; while (performance.now() < end); },
   };
 
