@@ -84,9 +84,10 @@ class ColumnView(Columns):
         verdict = columns["verdict"][rows]
         if not verdict.any():
             return values
-        judged = (columns["terminated"][rows] | columns["truncated"][rows]) & np.isin(verdict, (_SUCCESS, _FAIL))
-        wanted = {"terminated": True, "truncated": False}.get(name, verdict == _SUCCESS)
-        return np.where(judged, wanted, values).astype(values.dtype)
+        succeeded = verdict == _SUCCESS
+        judged = (columns["terminated"][rows] | columns["truncated"][rows]) & (succeeded | (verdict == _FAIL))
+        wanted = {"terminated": True, "truncated": False}.get(name, succeeded)
+        return np.where(judged, wanted, values).astype(values.dtype, copy=False)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._columns)
