@@ -244,6 +244,7 @@ class FoundSpaceMouse:
     model: str
     """pyspacemouse's name of the model; empty when it does not know it."""
     openable: bool
+    """Whether this user may use it, and its model is known."""
     problem: str
     """Why it cannot be used and what to do; else empty."""
 
@@ -256,7 +257,7 @@ def find_spacemice(hid: Hid | None = None) -> list[FoundSpaceMouse]:
         problem = "" if entry.model else f"pyspacemouse does not know this model; see whether a newer one does: {entry}"
         try:
             hid.open(entry.path).close()
-            openable = True
+            openable = bool(entry.model)
         except OSError:
             openable, problem = False, why_closed(entry.path)
         identity = f"{entry.vendor_id:04x}:{entry.product_id:04x}"

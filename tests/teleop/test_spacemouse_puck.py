@@ -294,10 +294,12 @@ def test_a_device_that_does_not_open_is_found_with_its_problem():
     assert "plug it in again" in found.problem
 
 
-def test_an_unknown_model_is_found_with_its_problem():
-    (found,) = find_spacemice(Listed(entry("/nowhere/hidraw5", (0x256F, 0xC6FF), MULTI_AXIS)))
-    assert found.model == ""
-    assert found.problem
+@pytest.mark.parametrize("opens", [True, False])
+def test_an_unknown_model_is_found_but_is_of_no_use(opens):
+    strange = entry("/nowhere/hidraw5", (0x256F, 0xC6FF), MULTI_AXIS)
+    (found,) = find_spacemice(Opens(strange) if opens else Listed(strange))
+    assert (found.model, found.openable) == ("", False)
+    assert ("pyspacemouse" in found.problem) is opens
 
 
 def test_two_equal_ones_are_never_confused_when_one_comes_back():
