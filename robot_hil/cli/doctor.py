@@ -41,6 +41,10 @@ class Doctor:
     """Interface of the console that is measured; a headset on Wi-Fi needs another than this machine's own."""
     console_port: int = 8443
     """Port of that console."""
+    ids: tuple[int, ...] = (1, 2, 3, 4, 5, 6, 7)
+    """Servos of a leader arm."""
+    baudrate: int = 1_000_000
+    """Of their bus."""
 
 
 def doctor(argv: Sequence[str]) -> int:
@@ -103,7 +107,9 @@ def measure(asked: Doctor, say: Say) -> list[Finding]:
             from robot_hil.cli.checks.page import page
 
             return list(page(asked.console_host, asked.console_port, clock, asked.seconds, say))
-        return list(_plugged(kind, where, clock, asked.seconds, say))
+        if kind == "leader":
+            return list(_leader(asked, where, clock, say))
+        return list(_gamepad(where, clock, asked.seconds, say))
     except (RobotHilError, OSError) as error:
         text = str(error)
         return [Finding(group=measuring.GROUP, name=kind, verdict=Verdict.FAIL, text=text, fix="robot-hil doctor")]
@@ -111,8 +117,8 @@ def measure(asked: Doctor, say: Say) -> list[Finding]:
 
 def spacemouse(where: str, clock: "Clock", seconds: float, say: Say, hid: "Hid | None" = None) -> Iterator[Finding]:
     """Listen to the puck alone, at rest and moved, then to the device that drives with it."""
-    from robot_hil.cli.checks import measure as measuring
-    from robot_hil.teleop.spacemouse import SpaceMouse
+    from robot_hil.cli.checks import puck as pucks
+    from robot_hil.teleop.spacemouse import SpaceMouse, SpaceMouseConfig
     from robot_hil.teleop.spacemouse_hid import load_hid
     from robot_hil.teleop.spacemouse_puck import Source
 
@@ -120,31 +126,42 @@ def spacemouse(where: str, clock: "Clock", seconds: float, say: Say, hid: "Hid |
     puck = Source(hid, where, None, "ros").open()
     try:
         say(f"Take your hand off {puck.model} for {0.3 * seconds:.1f} s.")
-        rest = measuring.listen(puck, clock, 0.3 * seconds)
+        rest = pucks.listen(puck, clock, 0.3 * seconds)
         say(f"Now push, turn and hold it deflected, for {0.4 * seconds:.1f} s.")
-        moved = measuring.listen(puck, clock, 0.4 * seconds)
+        moved = pucks.listen(puck, clock, 0.4 * seconds)
     finally:
         puck.close()
-    yield from measuring.judge_rest(rest)
-    yield from measuring.judge_moved(moved)
+    yield from pucks.judge_rest(rest)
+    yield from pucks.judge_moved(moved)
     scale, tool = _nothing_to_drive()
-    device = SpaceMouse(scale, tool, clock, path=where or None, hid=hid)
+    device = SpaceMouse(scale, tool, clock, config=SpaceMouseConfig(path=where), hid=hid)
     say(f"Let go of it, then move it as you like, for {0.3 * seconds:.1f} s.")
     yield from _watched("spacemouse", device, clock, 0.3 * seconds)
 
 
-def _plugged(kind: str, where: str, clock: "Clock", seconds: float, say: Say) -> Iterator[Finding]:
-    """Watch a gamepad or a leader arm."""
-    scale, tool = _nothing_to_drive()
-    device: TeleopDevice
-    if kind == "gamepad":
-        from robot_hil.teleop.gamepad import Gamepad, GamepadConfig
+def _gamepad(where: str, clock: "Clock", seconds: float, say: Say) -> Iterator[Finding]:
+    """Watch a gamepad."""
+    from robot_hil.teleop.gamepad import Gamepad, GamepadConfig
 
-        device = Gamepad(scale, tool, clock, GamepadConfig(choose=where))
-    else:
-        raise ConfigError(f"a {kind} cannot be measured yet")
-    say(f"Use {device.name} for {seconds:g} s: hold what lets it drive, and move.")
-    yield from _watched(kind, device, clock, seconds)
+    scale, tool = _nothing_to_drive()
+    say(f"Hold the right shoulder button of the gamepad and move its sticks, for {seconds:g} s.")
+    yield from _watched("gamepad", Gamepad(scale, tool, clock, GamepadConfig(choose=where)), clock, seconds)
+
+
+def _leader(asked: Doctor, where: str, clock: "Clock", say: Say) -> Iterator[Finding]:
+    """Read the bus of a leader arm; its servos lose their torque."""
+    from robot_hil.cli.checks.bus import bus
+    from robot_hil.teleop.leader.bus import DynamixelBus
+
+    if not where:
+        raise ConfigError("say at which port the leader arm is: --device leader:/dev/ttyUSB0; ports: robot-hil doctor")
+    say(f"Hold the leader arm: its motors are switched off now. Move it for {asked.seconds:g} s.")
+    servos = DynamixelBus(where, asked.baudrate, asked.ids)
+    servos.open()
+    try:
+        yield from bus(servos, clock, asked.seconds)
+    finally:
+        servos.close()
 
 
 def _watched(kind: str, device: "TeleopDevice", clock: "Clock", seconds: float) -> Iterator[Finding]:
@@ -163,7 +180,7 @@ def _watched(kind: str, device: "TeleopDevice", clock: "Clock", seconds: float) 
 def _cameras(where: str, clock: "Clock", seconds: float, say: Say) -> Iterator[Finding]:
     """Watch one camera after the other."""
     from robot_hil.cli.checks import devices
-    from robot_hil.cli.checks import measure as measuring
+    from robot_hil.cli.checks.camera import camera
 
     names = [where] if where else [str(devices.camera_number(path)) for path in sorted(Path("/dev").glob("video*"))]
     if not names:
@@ -172,7 +189,7 @@ def _cameras(where: str, clock: "Clock", seconds: float, say: Say) -> Iterator[F
         )
     for name in names:
         say(f"Camera {name}, for {seconds:g} s.")
-        yield from measuring.camera(int(name) if name.isdigit() else name, clock, seconds, name)
+        yield from camera(int(name) if name.isdigit() else name, clock, seconds, name)
 
 
 def _nothing_to_drive() -> "tuple[ActionScale, Callable[[], ToolState]]":

@@ -13,10 +13,11 @@ from typing import Any
 import aiohttp
 import fake_hidapi
 import pytest
+from servo_bus import ServoRig
 
 from robot_hil.cli.checks.base import Finding, Verdict
 from robot_hil.cli.checks.page import page
-from robot_hil.cli.doctor import Doctor, doctor, look, measure, show, spacemouse
+from robot_hil.cli.doctor import Doctor, doctor, measure, show, spacemouse
 from robot_hil.clock import MonotonicClock
 from robot_hil.console.host import free_port
 from robot_hil.errors import ConfigError, UnknownNameError
@@ -51,14 +52,17 @@ def test_it_looks_at_everything_and_prints_json(folder: Path) -> None:
     assert not (folder.parent / "config" / "robot_hil").exists()
 
 
-def test_what_is_broken_is_told_with_the_fix_and_by_the_exit_code(folder: Path) -> None:
-    make_keys(folder / "robot_hil.keys")
-    (folder / "robot_hil.keys").chmod(0o644)
-    finished = run(folder)
-    assert finished.returncode == 1
-    assert "WHAT TO DO" in finished.stdout
-    assert "chmod 600 robot_hil.keys" in finished.stdout
-    assert "\x1b[" not in finished.stdout  # plain when this is no terminal
+def test_what_is_broken_is_told_with_the_fix_and_by_the_exit_code(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(folder)
+    make_keys("robot_hil.keys")
+    Path("robot_hil.keys").chmod(0o644)
+    assert doctor([]) == 1
+    output = capsys.readouterr().out
+    assert "WHAT TO DO" in output
+    assert "chmod 600 robot_hil.keys" in output
+    assert "\x1b[" not in output  # plain when this is no terminal
 
 
 def test_a_table_has_every_finding_and_whole_commands(capsys: pytest.CaptureFixture[str]) -> None:
@@ -93,9 +97,18 @@ def test_a_device_that_is_not_there_fails(capsys: pytest.CaptureFixture[str], tm
     assert "FAIL" in capsys.readouterr().out
 
 
-def test_all_checks_run_in_this_process(tmp_path: Path) -> None:
-    found = look(Doctor(keys=tmp_path / "none.keys", out=tmp_path))
-    assert len(found) >= 15
+def test_a_leader_arm_is_measured_at_its_port() -> None:
+    (found,) = measure(Doctor(device="leader", seconds=0.5), lambda text: None)
+    assert "at which port" in found.text
+    rig = ServoRig([1, 2])
+    try:
+        found_by_name = {
+            one.name: one
+            for one in measure(Doctor(device=f"leader:{rig.port}", seconds=0.5, ids=(1, 2)), lambda text: None)
+        }
+    finally:
+        rig.close()
+    assert found_by_name["leader: lost readings"].verdict is Verdict.PASS
 
 
 def test_a_spacemouse_is_measured_report_by_report(tmp_path: Path) -> None:

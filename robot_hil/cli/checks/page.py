@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from robot_hil.cli.checks.base import Finding, Verdict
-from robot_hil.cli.checks.measure import GROUP, PAGE, Say, Series, judge_series, milliseconds
+from robot_hil.cli.checks.measure import GROUP, PAGE, Say, Series, judge_series, limit, milliseconds, spread
 from robot_hil.clock import Clock
 from robot_hil.console.host import ConsoleHost
 from robot_hil.console.link import RobotLink
@@ -88,17 +88,12 @@ def judge_page(meter: PageMeter) -> Iterator[Finding]:
         name = NAMES[kind]
         yield from judge_series(f"{name}: reports", stream.made, PAGE)
         if stream.ages:
-            p50, p99, worst = (float(np.percentile(stream.ages, p)) for p in (50, 99, 100))
+            p99, worst = (float(np.percentile(stream.ages, p)) for p in (99, 100))
             good = p99 <= PAGE.age_p99_s and worst <= PAGE.age_max_s
-            text = f"p50 {milliseconds(p50)}, p99 {milliseconds(p99)}, max {milliseconds(worst)} from page to robot; "
+            text = f"{spread(stream.ages)} from page to robot; "
             text += f"allowed p99 {milliseconds(PAGE.age_p99_s)}, max {milliseconds(PAGE.age_max_s)}"
-            yield _limit(f"{name}: age", good, text)
-        yield _limit(f"{name}: lost reports", stream.lost == 0, f"{stream.lost}; allowed 0")
-
-
-def _limit(name: str, good: bool, text: str) -> Finding:
-    verdict = Verdict.PASS if good else Verdict.FAIL
-    return Finding(group=GROUP, name=name, verdict=verdict, text=text, fix="" if good else PAGE.advice)
+            yield limit(f"{name}: age", good, text, PAGE.advice)
+        yield limit(f"{name}: lost reports", stream.lost == 0, f"{stream.lost}; allowed 0", PAGE.advice)
 
 
 def _until(condition: Callable[[], bool], clock: Clock, seconds: float) -> bool:

@@ -5,12 +5,17 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from servo_bus import ServoRig
 
-from robot_hil.cli.checks import measure
+from robot_hil.cli.checks import measure, puck
 from robot_hil.cli.checks.base import Finding, Verdict
-from robot_hil.cli.checks.measure import Limits, Reports, Series, Watched
+from robot_hil.cli.checks.bus import bus
+from robot_hil.cli.checks.camera import camera
+from robot_hil.cli.checks.measure import Limits, Series, Watched
+from robot_hil.cli.checks.puck import Reports
 from robot_hil.clock import MonotonicClock, VirtualClock
 from robot_hil.data.teleop import DeviceInfo, SampleStatus, TeleopEvent, TeleopSample
+from robot_hil.teleop.leader.bus import DynamixelBus
 
 LIMITS = Limits(rate_hz=50.0, age_p99_s=0.010, age_max_s=0.050, gap_max_s=0.150, advice="try another cable")
 
@@ -109,7 +114,7 @@ def at_rest(*values: float) -> Reports:
     ],
 )
 def test_a_puck_that_would_take_over_by_itself_fails(rest: Reports, verdict: Verdict) -> None:
-    assert verdicts(measure.judge_rest(rest)) == {"spacemouse: at rest": verdict}
+    assert verdicts(puck.judge_rest(rest)) == {"spacemouse: at rest": verdict}
 
 
 @pytest.mark.parametrize(
@@ -118,11 +123,11 @@ def test_a_puck_that_would_take_over_by_itself_fails(rest: Reports, verdict: Ver
 )
 def test_a_puck_that_falls_silent_while_it_is_held_fails(gaps: list[float], verdict: Verdict) -> None:
     moved = Reports(held=gaps, motion=Series(list(np.cumsum(gaps))))
-    assert verdicts(measure.judge_moved(moved))["spacemouse: reports"] is verdict
+    assert verdicts(puck.judge_moved(moved))["spacemouse: reports"] is verdict
 
 
 def test_a_puck_that_nobody_moved_is_no_pass() -> None:
-    assert verdicts(measure.judge_moved(Reports())) == {"spacemouse: reports": Verdict.WARN}
+    assert verdicts(puck.judge_moved(Reports())) == {"spacemouse: reports": Verdict.WARN}
 
 
 class Port:
@@ -152,13 +157,35 @@ def test_every_report_of_a_puck_is_taken_at_its_time() -> None:
     clock = VirtualClock()
     reports = [(0.1 + 0.016 * i, report) for i in range(20) for report in motion((350, 0, 0, 0, 0, 35))]
     reports += [(0.6, b"\x01\x00"), (0.7, motion((0, 0, 0, 0, 0, 0))[0])]
-    heard = measure.listen(Puck(Port(clock, reports), "SpaceMouseCompact"), clock, 2.0)
+    heard = puck.listen(Puck(Port(clock, reports), "SpaceMouseCompact"), clock, 2.0)
     assert clock.now() == pytest.approx(2.0, abs=0.01)
     assert heard.broken == 1
     assert len(heard.motion.times) == 21  # translation and rotation of one sample count once
     assert heard.held[:19] == pytest.approx([0.016] * 19)
     assert heard.held[19:] == pytest.approx([0.7 - (0.1 + 0.016 * 19)])  # silent while it was deflected
     assert np.abs(heard.twists).max() == pytest.approx(1.0)
+
+
+# -- leader arm --------------------------------------------------------------------------------------------------------
+
+
+def test_a_bus_is_read_and_its_failures_are_counted() -> None:
+    rig = ServoRig([1, 2, 3])
+    servos = DynamixelBus(rig.port, ids=(1, 2, 3))
+    try:
+        servos.open()
+        found = {one.name: one for one in bus(servos, MonotonicClock(), 0.5)}
+        assert found["leader: lost readings"].verdict is Verdict.PASS
+        assert found["leader: servos moved"].text.startswith("0, 0, 0 ticks")
+        assert "p99" in found["leader: one reading takes"].text
+        rig.silent = True
+        found = {one.name: one for one in bus(servos, MonotonicClock(), 0.5)}
+        assert found["leader: readings"].verdict is Verdict.FAIL
+        assert found["leader: lost readings"].verdict is Verdict.FAIL
+        assert rig.port in found["leader: lost readings"].text
+    finally:
+        servos.close()
+        rig.close()
 
 
 # -- camera ------------------------------------------------------------------------------------------------------------
@@ -170,13 +197,13 @@ def test_a_camera_is_opened_and_its_pictures_are_counted(tmp_path: Path) -> None
     for i in range(200):
         writer.write(np.full((48, 64, 3), i, np.uint8))
     writer.release()
-    (found,) = measure.camera(str(film), MonotonicClock(), 20.0, "film")
+    (found,) = camera(str(film), MonotonicClock(), 20.0, "film")
     assert found.name == "camera film"
     assert "64 x 48" in found.text
     assert found.verdict in (Verdict.PASS, Verdict.WARN)  # a busy computer reads a film unevenly
 
 
 def test_a_camera_that_is_none_fails(tmp_path: Path) -> None:
-    (found,) = measure.camera(str(tmp_path / "nothing.avi"), MonotonicClock(), 1.0, "x")
+    (found,) = camera(str(tmp_path / "nothing.avi"), MonotonicClock(), 1.0, "x")
     assert found.verdict is Verdict.FAIL
     assert "gave 0 pictures" in found.text
