@@ -2,6 +2,7 @@
 
 import math
 
+import gymnasium
 import numpy as np
 import pytest
 from contracts import TeleopContract
@@ -14,6 +15,7 @@ from robot_hil.data.operator_input import Keys
 from robot_hil.data.operator_input import Words as WordsMessage
 from robot_hil.data.robot import ActionScale, ToolState
 from robot_hil.data.teleop import EventKind, SampleStatus, TeleopSample
+from robot_hil.envs.base import scale_of, tool_of
 from robot_hil.errors import ConfigError, SpecError
 from robot_hil.protocols import Monitored
 from robot_hil.teleop.deflection import FACING_ROBOT
@@ -479,3 +481,27 @@ class TestWordsContract(TeleopContract):
     def advance(self, device: object) -> None:
         self.cell.say("left 1 cm")
         self.cell.clock.advance(0.1)
+
+
+def test_words_move_the_simulated_arm_by_what_was_asked() -> None:
+    env = gymnasium.make("robot_hil/PickCube-v0", obs_type="state")
+    env.reset(seed=3)
+    scale, tool, clock = scale_of(env), tool_of(env), VirtualClock()
+    words = Words(scale, tool, clock, WordsConfig(rotation=FACING_ROBOT))
+    words.start()
+    start = tool().pos_base
+
+    def say(text: str) -> None:
+        assert words.feed(text, client="page", operator="Ada", t_recv=clock.now(), t_page=clock.now()) == ""
+        while (sample := words.latest()).engaged:
+            env.step(sample.action)
+            clock.advance(scale.period_s)
+            words.heard("page", clock.now())
+
+    say("up 4 cm and left 3 cm")
+    assert tool().pos_base - start == pytest.approx([0.0, -0.03, 0.04], abs=1e-6)
+    for _ in range(10):  # the arm arrives there
+        env.step(np.zeros(env.action_space.shape or (), np.float32))
+    measured = env.unwrapped.gate.state().tcp_pos_base - start  # type: ignore[attr-defined]
+    assert measured == pytest.approx([0.0, -0.03, 0.04], abs=0.004)
+    env.close()
