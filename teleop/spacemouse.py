@@ -57,7 +57,7 @@ class SpaceMouseConfig:
     """Number in the list of those plugged in; None wants that there is only one."""
     deflection: DeflectionConfig = field(default_factory=DeflectionConfig)
     convention: str = "ros"
-    """Frame of the axes; anything but `ros` needs another `deflection.rotation`, and only `hid_z_up` can have one."""
+    """Frame of the axes; other than `ros`, only `hid` and `hid_z_up` can be turned into the robot's by a rotation."""
     buttons: Buttons | None = None
     """Function of each button, by name or number; None for `default_buttons`."""
     max_age_s: float = 0.08

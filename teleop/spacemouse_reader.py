@@ -74,7 +74,7 @@ class Rest:
     """
 
     def __init__(self, config: ReaderConfig, spread: float, t: float) -> None:
-        self.bias = np.zeros(6)
+        self.bias = _STILL
         self.known = False
         self._config, self._spread = config, spread
         self._began = t
@@ -93,7 +93,7 @@ class Rest:
         mean = heard.mean(axis=0)
         self.known = bool((abs(mean) <= self._config.max_bias).all() and (abs(heard - mean) <= self._spread).all())
         if self.known:
-            self.bias = mean
+            self.bias = tuple(mean.tolist())
         self._began, self._heard = t, []
 
 
@@ -178,7 +178,7 @@ class Reader:
             return
         now = self._clock.now()
         self._rest.tick(now, puck.twist)
-        twist = tuple(np.clip(np.subtract(puck.twist, self._rest.bias), -1.0, 1.0).tolist())
+        twist = tuple(min(1.0, max(-1.0, v - b)) for v, b in zip(puck.twist, self._rest.bias, strict=True))
         told = self._rest.known or MOTION in self._heard  # a puck that has said nothing yet may be held
         at_rest = told and max(map(abs, twist)) <= self._zone.leave
         self.reading = Reading(

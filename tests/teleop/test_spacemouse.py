@@ -252,7 +252,7 @@ def test_a_tap_during_the_look_is_no_bias():
     assert not rest.known  # the second look is not over
     rest.tick(1.0, (0.02,) * 6)
     assert rest.known
-    assert rest.bias == pytest.approx(0.02)
+    assert rest.bias == pytest.approx((0.02,) * 6)
 
 
 def test_noise_at_rest_never_takes_over(rig):
