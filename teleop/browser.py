@@ -234,7 +234,8 @@ class PageDevice(Generic[Body]):
             return SampleStatus.LOST, self._lost
         if self._client and age <= self._config.max_age_s:
             return SampleStatus.OK, ""
-        return SampleStatus.DISCONNECTED, self._away or self.absent
+        silent = f"nothing was heard for {age:.1f} s from the page with {self._name}" if self._client else self.absent
+        return SampleStatus.DISCONNECTED, self._away or silent
 
     def _sample(self, now: float) -> TeleopSample:
         age = now - self._alive

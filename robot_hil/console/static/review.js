@@ -18,7 +18,8 @@ export class Review {
 
   async ask(path) {
     const answer = await fetch(path, { headers: { Authorization: `Bearer ${this.token()}` } });
-    if (!answer.ok) throw new Error(`${answer.status} ${answer.statusText}`);
+    if (answer.status === 404 && path.includes("?")) throw new Error("this console shows no run folder");
+    if (!answer.ok) throw new Error((await answer.json().catch(() => ({}))).error ?? `${answer.status} ${answer.statusText}`);
     return answer;
   }
 

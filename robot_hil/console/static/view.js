@@ -40,6 +40,7 @@ export function show_state(state, { pilot }) {
   text($("episode-clock"), state.episode_id >= 0 ? duration(state.episode_s) : "–");
   text($("phase"), PHASES[state.phase] ?? state.phase ?? "–");
   text($("step"), state.step ?? "–");
+  text($("tool"), tool_words(state));
   show_policy(state);
 }
 
@@ -49,6 +50,12 @@ function driver_words(state, name) {
   if (name === "ENGAGING") return "taking over";
   if (name === "RELEASING") return "letting go";
   return state.driver && state.driver !== "policy" ? state.driver : "";
+}
+
+function tool_words({ tool, gripper }) {
+  if (!tool) return "";
+  const width = gripper == null ? "" : ` · gripper ${Math.round(1000 * gripper)} mm`;
+  return `tool ${tool.map((metres) => metres.toFixed(3)).join("  ")} m${width}`;
 }
 
 /** Begin with a capital letter and end with a full stop. */
