@@ -2,10 +2,16 @@
 
 import json
 from collections import deque
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from robot_hil.console.advice import Advice
+from robot_hil.console.coach import advise
+from robot_hil.data.labels import EpisodeKey, LabelRow
 from robot_hil.errors import StorageError
+from robot_hil.report.labels import LabelWatch, read_labels
 from robot_hil.report.metrics import (
     ACTOR_FILE,
     LEARNER_FILE,
@@ -21,6 +27,7 @@ HISTORY = 200
 """Points of each curve."""
 VALUES_FILE = "values.json"
 CONFIG_FILE = "config.json"
+_LEARNER_ROWS = 4000
 _MAX_VALUES_BYTES = 1_000_000
 
 Body = dict[str, Any]
@@ -31,19 +38,27 @@ class RunFeed:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.experiment = _experiment_of(folder)
+        experiment = _experiment_of(folder)
+        self.experiment = str(experiment.get("name", ""))
         """Name of the experiment; empty when the folder does not say."""
+        demos = experiment.get("demos")
+        self._demos = demos if isinstance(demos, int) else 0
         self.episodes: list[EpisodeRow] = []
-        self.learner: deque[LearnerRow] = deque(maxlen=HISTORY)
+        self.learner: deque[LearnerRow] = deque(maxlen=_LEARNER_ROWS)
         self._actor_tail = JsonlTail(folder / ACTOR_FILE)
         self._learner_tail = JsonlTail(folder / LEARNER_FILE)
+        self._label_watch = LabelWatch(folder)
+        self._labels: dict[EpisodeKey, LabelRow] = {}
         self._values_stamp: tuple[int, int] | None = None
         self._values: Any = None
         self._problem = ""
         self._told: str | None = None
 
-    def poll(self, control_hz: float = 0.0) -> Body | None:
-        """Return the metrics as pages get them, None when nothing is new; `control_hz` turns steps into seconds."""
+    def poll(self, control_hz: float = 0.0, takeovers: Sequence[int] = ()) -> Body | None:
+        """Return the metrics as pages get them, None when nothing is new; `control_hz` turns steps into seconds.
+
+        `takeovers`: at which steps the person took over in the newest trials, for advice.
+        """
         changed = self._read()
         if not changed and self._told == self._problem:
             return None
@@ -52,6 +67,7 @@ class RunFeed:
             **self._of_episodes(control_hz),
             "learner": self._of_learner(),
             "values": self._values,
+            "advice": [asdict(one) for one in self._advice(takeovers)],
             "problem": self._problem,
         }
 
@@ -64,7 +80,13 @@ class RunFeed:
             return False
         self.episodes += episodes
         self.learner.extend(learner)
-        return self._read_values() or bool(episodes or learner)
+        return any([self._read_values(), self._read_labels(), episodes, learner])
+
+    def _read_labels(self) -> bool:
+        changed = bool(self._label_watch.poll())
+        if changed:
+            self._labels = read_labels(self.folder)
+        return changed
 
     def _read_values(self) -> bool:
         """Read the learner's values of one episode, if the file changed."""
@@ -79,6 +101,9 @@ class RunFeed:
             return False
         self._values_stamp = stamp
         return True
+
+    def _advice(self, takeovers: Sequence[int]) -> list[Advice]:
+        return advise(self.episodes, tuple(self.learner), self._demos, takeovers=takeovers, labels=self._labels)
 
     def _of_episodes(self, control_hz: float) -> Body:
         online = [row for row in self.episodes if row.phase == "train"]
@@ -128,7 +153,7 @@ class RunFeed:
     def _of_learner(self) -> Body | None:
         if not self.learner:
             return None
-        rows = tuple(self.learner)
+        rows = tuple(self.learner)[-HISTORY:]
         last = rows[-1]
         names = sorted({name for row in rows for name in row.losses})
         return {
@@ -148,8 +173,10 @@ class RunFeed:
         }
 
 
-def _experiment_of(folder: Path) -> str:
+def _experiment_of(folder: Path) -> Body:
+    """Return what the run's configuration says of its experiment; empty when it says nothing."""
     try:
-        return str(json.loads((folder / CONFIG_FILE).read_text())["experiment"]["name"])
+        experiment = json.loads((folder / CONFIG_FILE).read_text())["experiment"]
     except (OSError, ValueError, KeyError, TypeError):
-        return ""
+        return {}
+    return experiment if isinstance(experiment, dict) else {}

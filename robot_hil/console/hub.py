@@ -1,19 +1,18 @@
 """What all connections share: the robot's side of the link, the pilot's seat, and what goes to every page."""
 
 import asyncio
-import contextlib
 import logging
 import math
-import secrets
 import time
-from collections import OrderedDict, deque
-from collections.abc import Awaitable, Callable, Coroutine
+from collections import deque
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from robot_hil.clock import Clock, MonotonicClock
+from robot_hil.console.edges import Edges
 from robot_hil.console.feed import RunFeed
 from robot_hil.console.link import ConsoleLink, link_of
 from robot_hil.console.messages import (
@@ -29,7 +28,7 @@ from robot_hil.console.messages import (
     Welcome,
 )
 from robot_hil.console.seat import Seat
-from robot_hil.data.operator_input import PROTOCOL, Button, Label, Words
+from robot_hil.data.operator_input import PROTOCOL, Label
 
 if TYPE_CHECKING:
     from robot_hil.console.client import Client
@@ -39,8 +38,6 @@ ALIVE_PERIOD_S = 0.02
 SILENT_S = 1.0
 """A robot that says nothing for so long is told to pages as lost."""
 _EVENTS = 200
-_RESEND_S = 0.05
-_ACK_S = 2.0
 
 Body = dict[str, Any]
 LabelHandler = Callable[[Label, str], Awaitable[str]]
@@ -54,10 +51,13 @@ class Hub:
         self.clock = clock or MonotonicClock()
         self.clients: dict[str, Client] = {}
         self.seat = Seat(self.clock)
+        self.edges = Edges(self.to_robot, self.clock)
         self.robot: ConsoleLink | None = None
         self.on_label: LabelHandler | None = None
         self.on_frames: Callable[[ConsoleLink], Coroutine[Any, Any, None]] | None = None
         """Takes the robot's camera images, as long as the link lasts."""
+        self.takeovers: Callable[[], Awaitable[Sequence[int]]] | None = None
+        """Says at which steps the person took over in the newest trials."""
         self.welcome: Welcome | None = None
         self.refused = 0
         """Messages of pages that were refused."""
@@ -67,11 +67,8 @@ class Hub:
         self._heard = -1.0
         self._looked = self._lost_told = -math.inf
         self._events: deque[Body] = deque(maxlen=_EVENTS)
-        self._asked: OrderedDict[str, str] = OrderedDict()
-        self._acked: dict[str, asyncio.Future[Ack]] = {}
         self._metrics: Body | None = None
         self._link_tasks: list[asyncio.Task[None]] = []
-        self._tasks: set[asyncio.Task[Any]] = set()
 
     # -- life ------------------------------------------------------------------------------------------------------
 
@@ -83,9 +80,7 @@ class Hub:
                     group.create_task(work())
         finally:
             self._disconnect()
-            for task in tuple(self._tasks):
-                task.cancel()
-            await asyncio.gather(*self._tasks, return_exceptions=True)
+            await self.edges.close()
 
     async def _alive(self) -> None:
         due = self.clock.now()
@@ -111,7 +106,8 @@ class Hub:
         while self.feed is not None:
             control_hz = self.welcome.control_hz if self.welcome else 0.0
             try:
-                metrics = await asyncio.to_thread(self.feed.poll, control_hz)
+                takeovers = await self.takeovers() if self.takeovers is not None else ()
+                metrics = await asyncio.to_thread(self.feed.poll, control_hz, takeovers)
             except Exception:  # curves must not take the robot's console with them
                 _log.exception("the run folder cannot be shown")
                 metrics = None
@@ -166,7 +162,9 @@ class Hub:
                 self._status = message
                 self.broadcast_state(self.state())
             case Ack():
-                self._take_ack(message)
+                client = self.clients.get(self.edges.answered(message))
+                if client is not None:
+                    client.send({"type": "ack", "id": message.id, "ok": message.ok, "reason": message.reason})
             case Event():
                 self._note({"t": message.t * 1e3, "level": message.level, "text": message.text})
             case Haptic():
@@ -175,67 +173,17 @@ class Hub:
             case Welcome():
                 self.welcome = message
                 for client in self.clients.values():
-                    client.send(self.greeting(client))
+                    self._greet(client)
 
     async def to_robot(self, message: ToRobot) -> bool:
         """Send now or not at all; return whether the robot's process will get it."""
         return self.robot is not None and await self.robot.send(message)
 
-    def _take_ack(self, ack: Ack) -> None:
-        waiting = self._acked.get(ack.id)
-        if waiting is not None and not waiting.done():
-            waiting.set_result(ack)
-        client = self.clients.get(self._asked.get(ack.id, ack.client))
-        if client is not None:
-            client.send({"type": "ack", "id": ack.id, "ok": ack.ok, "reason": ack.reason})
-
     async def edge(self, message: FromPage) -> None:
-        """Pass on a button or words, and remember which page to answer."""
-        assert isinstance(message.body, Button | Words)
-        self._asked[message.body.id] = message.client
-        while len(self._asked) > _EVENTS:
-            self._asked.popitem(last=False)
-        sent = await self.to_robot(message)
-        if isinstance(message.body, Button) and message.body.kind == "estop":
-            self._insist(message)
-        elif not sent and message.client in self.clients:
+        """Pass on a button or words of a page."""
+        sent = await self.edges.forward(message)
+        if not sent and message.client in self.clients:
             self.clients[message.client].refuse("no robot is connected")
-
-    def _insist(self, message: FromPage) -> "asyncio.Future[Ack]":
-        """Send an e-stop again and again until the robot acknowledges it, whatever becomes of the page."""
-        assert isinstance(message.body, Button)
-        key = message.body.id
-        if key not in self._acked:
-            self._acked[key] = asyncio.get_running_loop().create_future()
-            task = asyncio.create_task(self._resend(message, self._acked[key]))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-        return self._acked[key]
-
-    async def _resend(self, message: FromPage, acked: "asyncio.Future[Ack]") -> None:
-        assert isinstance(message.body, Button)
-        try:
-            for _ in range(round(_ACK_S / _RESEND_S)):
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(asyncio.shield(acked), _RESEND_S)
-                    return
-                await self.to_robot(message)
-        finally:
-            acked.cancel()
-            self._acked.pop(message.body.id, None)
-
-    async def stop_robot(self, reason: str, who: str) -> Ack | None:
-        """E-stop that comes without a page; return the robot's answer, None when it gave none within seconds."""
-        body = Button(id=f"http-{secrets.token_hex(8)}", kind="estop", reason=reason)
-        now = self.clock.now()
-        message = FromPage(body, client="http", operator=who, pilot=False, t_recv=now, t_page=now)
-        await self.to_robot(message)
-        try:
-            return await asyncio.shield(self._insist(message))
-        except asyncio.CancelledError:
-            if (task := asyncio.current_task()) is not None and task.cancelling():
-                raise
-            return None
 
     # -- pages -----------------------------------------------------------------------------------------------------
 
@@ -244,15 +192,18 @@ class Hub:
         before = self.seat.holder
         self.clients[client.id] = client
         self.seat.join(client.id, wants_seat)
-        client.send(self.greeting(client))
-        if self._events:
-            client.send({"type": "log", "entries": list(self._events)})
+        self._greet(client)
         client.put("state", self.state())
         if self._metrics is not None:
             client.put("metrics", self._metrics)
         await self.seat_changed(before, "")
         if before == self.seat.holder:
             client.send(self.pilot_for(client))
+
+    def _greet(self, client: "Client") -> None:
+        client.send(self.greeting(client))
+        if self._events:  # a page begins its log anew when it is welcomed
+            client.send({"type": "log", "entries": list(self._events)})
 
     async def leave(self, client: "Client", reason: str) -> None:
         """A page is gone: the robot hears of it at once."""

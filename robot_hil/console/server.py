@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import errno
+import logging
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -16,28 +17,17 @@ from robot_hil.console.address import console_url, is_loopback
 from robot_hil.console.auth import Origins, Tokens, new_token
 from robot_hil.console.client import OPEN, serve_control
 from robot_hil.console.hub import Hub
+from robot_hil.console.pages import add_page
 from robot_hil.console.review import Review, add_routes
 from robot_hil.console.video import Video
-from robot_hil.errors import ConfigError, TransportError
+from robot_hil.errors import ConfigError, StorageError, TransportError
+from robot_hil.report.summary import WINDOW
 
+_log = logging.getLogger(__name__)
 STATIC = Path(__file__).parent / "static"
 DEFAULT_PORT = 8443
+CERTIFICATE_PERIOD_S = 60.0
 _BODY_BYTES = 16_384
-_TYPES = {
-    ".html": "text/html",
-    ".js": "text/javascript",
-    ".mjs": "text/javascript",
-    ".css": "text/css",
-    ".json": "application/json",
-    ".svg": "image/svg+xml",
-    ".png": "image/png",
-    ".ico": "image/x-icon",
-    ".woff2": "font/woff2",
-    ".webmanifest": "application/manifest+json",
-}
-_MINIMAL = (
-    "<!doctype html><html lang=en><meta charset=utf-8><title>robot_hil</title><p>No page is installed here.</html>"
-)
 HUB = web.AppKey("hub", Hub)
 TOKENS = web.AppKey("tokens", Tokens)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -127,7 +117,13 @@ class ConsoleServer:
             ) from error
         self.port = int(runner.addresses[0][1])
         self._runner = runner
-        self._work = asyncio.create_task(self.hub.run())
+        self._work = asyncio.create_task(self._run(context))
+
+    async def _run(self, context: ssl.SSLContext | None) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.hub.run())
+            if context is not None and self.config.tls is True:
+                group.create_task(_keep_certificate(context))
 
     async def wait(self) -> None:
         """Wait until the console fails; raises what it failed of."""
@@ -171,6 +167,7 @@ class ConsoleServer:
         if self.config.folder is not None:
             review = Review(self.config.folder)
             self.hub.on_label = review.label
+            self.hub.takeovers = lambda: takeovers_of(review)
             add_routes(app, review, self._authorised)
         if self._extra_routes is not None:
             self._extra_routes(app)
@@ -236,7 +233,7 @@ class ConsoleServer:
             body = msgspec.json.decode(await request.read() or b"{}")
             if isinstance(body, dict) and isinstance(body.get("reason"), str):
                 reason = f"{reason}: {body['reason'][:400]}"
-        ack = await self.hub.stop_robot(reason, who="http")
+        ack = await self.hub.edges.stop_robot(reason, who="http")
         if ack is None:
             answer = {"ok": False, "reason": "the robot's process did not answer: use the hardware stop"}
             return web.json_response(answer, status=503)
@@ -252,38 +249,24 @@ class ConsoleServer:
         return web.Response(body=text, content_type="application/x-x509-ca-cert")
 
 
-def add_page(app: web.Application, path: str, folder: Path, files: str | None = None) -> None:
-    """Serve `folder/index.html` at `path/`, and files of known kinds below `files`, by default below `path`.
+async def _keep_certificate(context: ssl.SSLContext) -> None:
+    """Renew the certificate when this machine gets a new address or it nears its end; new connections see it."""
+    from robot_hil.console.tls import own_certificate
 
-    Never a listing, never a file outside of `folder`.
-    """
-    path = "/" + path.strip("/")
-
-    async def index(_: web.Request) -> web.StreamResponse:
-        return await _file(folder, "index.html", _MINIMAL)
-
-    async def file(request: web.Request) -> web.StreamResponse:
-        return await _file(folder, request.match_info["name"])
-
-    async def move(_: web.Request) -> web.StreamResponse:
-        raise web.HTTPFound(path + "/")  # browsers keep the part behind `#`
-
-    if path == "/":
-        app.router.add_get("/", index)
-    else:
-        app.router.add_get(path, move)
-        app.router.add_get(path + "/", index)
-    app.router.add_get((files or path) + "/{name:.+}", file)
+    while True:
+        await asyncio.sleep(CERTIFICATE_PERIOD_S)
+        try:
+            chain, key = await asyncio.to_thread(own_certificate)
+            context.load_cert_chain(chain, key)
+        except (ConfigError, OSError) as error:
+            _log.warning("the certificate cannot be renewed: %s", error)
 
 
-async def _file(folder: Path, name: str, otherwise: str | None = None) -> web.StreamResponse:
-    """Return a file; it is read whole, because pages are small."""
-    root = folder.resolve()
-    path = (root / name).resolve()
-    kind = _TYPES.get(path.suffix)
-    if kind is None or not path.is_relative_to(root) or not path.is_file():
-        if otherwise is None:
-            raise web.HTTPNotFound(text="There is no such file.\n")
-        return web.Response(text=otherwise, content_type="text/html")
-    charset = "utf-8" if kind.startswith("text/") or kind.endswith("json") else None
-    return web.Response(body=await asyncio.to_thread(path.read_bytes), content_type=kind, charset=charset)
+async def takeovers_of(review: Review) -> list[int]:
+    """Return at which steps the person took over in the newest trials; empty when the log cannot be read."""
+    try:
+        episodes = await review.in_thread(lambda: review.listed(2 * WINDOW))
+    except StorageError:
+        return []
+    trials = [episode for episode in episodes if episode["phase"] == "train" and episode["complete"]]
+    return [int(stretch[0]) for episode in trials[:WINDOW] for stretch in episode["interventions"]]

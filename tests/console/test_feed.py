@@ -8,6 +8,8 @@ import pytest
 from serving import console_thread
 
 from robot_hil.console.feed import HISTORY, RunFeed
+from robot_hil.data.labels import LabelRow, Verdict
+from robot_hil.report.labels import write_label
 from robot_hil.report.metrics import ACTOR_FILE, LEARNER_FILE, EpisodeRow, JsonlSink, LearnerRow
 
 
@@ -110,6 +112,19 @@ def test_values_are_told_when_they_change(tmp_path) -> None:
     assert feed.poll()["values"] == {"episode_id": 4, "values": [None]}
 
 
+def test_the_coach_is_asked_with_all_there_is(tmp_path) -> None:
+    (tmp_path / "config.json").write_text('{"experiment": {"name": "pick_cube", "demos": 20}}')
+    append(tmp_path / ACTOR_FILE, *(episode(number, phase="demo", steps=50 + number) for number in range(3)))
+    feed = RunFeed(tmp_path)
+    advice = feed.poll()["advice"]
+    assert [one["kind"] for one in advice] == ["demos"]
+    assert "20" in advice[0]["title"] + advice[0]["text"]
+    verdict = LabelRow(actor_id="actor", epoch=1, episode_id=2, verdict=Verdict.FAIL, reason="", operator="ada", t=1.0)
+    write_label(tmp_path, verdict)
+    assert feed.poll() is not None
+    assert feed.poll() is None
+
+
 def test_pages_get_the_metrics_and_the_episodes(tmp_path, browse) -> None:
     (tmp_path / "config.json").write_text('{"experiment": {"name": "pick_cube"}}')
     append(tmp_path / ACTOR_FILE, episode(1))
@@ -123,6 +138,7 @@ def test_pages_get_the_metrics_and_the_episodes(tmp_path, browse) -> None:
             assert (await page.hear("metrics", lambda told: told["episodes"] == 2))["success_rate"] == 0.5
             await page.say("label", id="a", actor_id="actor", epoch=1, episode_id=2, verdict="success")
             assert (await page.hear("ack"))["ok"]
+            await page.hear("metrics")  # the verdict counts for the coach
         async with browser.http.get(browser.origin + "/api/episodes") as answer:
             assert answer.status == 401
         async with browser.http.get(browser.origin + "/api/episodes", headers=browser.bearer()) as answer:

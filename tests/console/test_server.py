@@ -310,6 +310,27 @@ def test_a_torn_connection_reaches_the_robot(console, robot, browse) -> None:
     assert isinstance(robot.bodies()[0], Keys)
 
 
+def test_a_page_that_does_not_read_holds_up_nobody_and_piles_up_nothing(console, robot, browse) -> None:
+    long = "x" * 20_000
+
+    async def watch(browser):
+        async with browser.page("slow") as slow, browser.page("quick") as quick:
+            client = next(one for one in console.hub.clients.values() if one.name == "slow")
+            slow.socket._response.connection.transport.pause_reading()
+            for number in range(300):
+                robot.link.send(status(state="POLICY" if number % 2 else "HUMAN", message=f"{number} {long}"))
+                await quick.say("ping", t=number)
+                await quick.hear("pong", lambda told, number=number: told["t"] == number)
+                assert len(client._queue) <= 64
+            assert (await quick.hear("state", lambda told: told["message"].startswith("299")))["robot"]
+            slow.socket._response.connection.transport.resume_reading()
+            assert (await slow.hear("state", lambda told: told["message"].startswith("299")))["robot"]
+            shown = [one for one in slow.told if one["type"] == "state"]
+            assert len(shown) < 150
+
+    browse(console, watch)
+
+
 def test_settings_that_are_not_safe_are_refused(robot) -> None:
     with pytest.raises(ConfigError, match="only with TLS"):
         ConsoleConfig(host="0.0.0.0")

@@ -10,7 +10,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 from cryptography import x509
-from serving import console_thread
+from serving import console_thread, until
 
 from robot_hil.console import tls
 from robot_hil.console.address import machine_names
@@ -138,6 +138,21 @@ def test_a_console_with_tls_is_trusted_by_who_knows_its_authority(tmp_path, monk
 
     with console_thread(tls=True) as server:
         browse(server, look)
+
+
+def test_a_renewed_certificate_is_used_without_a_restart(tmp_path, monkeypatch, browse) -> None:
+    from robot_hil.console import server as module
+
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    monkeypatch.setattr(module, "CERTIFICATE_PERIOD_S", 0.05)
+
+    def served(port: int) -> bytes:
+        return ssl.PEM_cert_to_DER_cert(ssl.get_server_certificate(("127.0.0.1", port)))
+
+    with console_thread(tls=True) as server:
+        first = served(server.port)
+        (tls.default_folder() / "server.crt").unlink()
+        until(lambda: served(server.port) != first)
 
 
 def test_no_private_key_is_in_the_package() -> None:
