@@ -34,13 +34,7 @@ class Limits:
 
 
 WIRED = Limits(advice="try another USB port, without hub; end programs that use the processor")
-LIMITS = {
-    "spacemouse": WIRED,
-    "gamepad": WIRED,
-    "leader": Limits(
-        rate_hz=100.0, age_p99_s=0.020, advice="raise the baud rate; set the adapter's latency timer to 1 ms"
-    ),
-}
+LIMITS = {"spacemouse": WIRED, "gamepad": WIRED}
 PAGE = Limits(
     rate_hz=40.0, age_p99_s=0.080, age_max_s=0.150,
     advice="use the USB cable (adb reverse) or a 5 GHz network of your own; close other tabs",

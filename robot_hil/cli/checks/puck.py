@@ -26,7 +26,7 @@ class Reports:
     twists: list[tuple[float, ...]] = field(default_factory=list)
     motion: Series = field(default_factory=Series)
     held: list[float] = field(default_factory=list)
-    """Times between two reports of motion, the first of which was a deflection [s]."""
+    """From each report of a deflection to the next report, or to the end [s]."""
     broken: int = 0
 
 
@@ -51,6 +51,8 @@ def listen(puck: "Puck", clock: Clock, seconds: float) -> Reports:
                     heard.held.append(now - deflected_at)
             heard.twists.append(puck.twist)
             deflected_at = now if max(map(abs, puck.twist)) > REST_BAD else -np.inf
+    if np.isfinite(deflected_at):
+        heard.held.append(now - deflected_at)  # it may have fallen silent
     return heard
 
 
@@ -83,8 +85,8 @@ def judge_moved(moved: Reports) -> Iterator[Finding]:
     text += f"; allowed p99 {milliseconds(EVEN_S)}, max {milliseconds(SILENT_S)}"
     verdict = Verdict.FAIL if worst > SILENT_S else Verdict.WARN if p99 > EVEN_S else Verdict.PASS
     fix = (
-        "wireless: put the receiver on a cable near the puck, charge it; if it stays so, give "
-        "SpaceMouseConfig(silent_s=...) a larger value"
+        "wireless: put the receiver on a cable near the puck, charge it. A puck that always falls silent while it is "
+        "held needs a larger SpaceMouseConfig(silent_s=...); its loss is then noticed as much later"
     )
     yield found(name, verdict, text, "" if verdict is Verdict.PASS else fix)
     yield limit("spacemouse: broken reports", moved.broken == 0, f"{moved.broken}; allowed 0", WIRED.advice)
