@@ -57,6 +57,10 @@ class ServoRig:
         for servo, tick in ticks.items():
             self._tables[servo][POSITION : POSITION + 4] = struct.pack("<i", tick)
 
+    def ticks(self, servo: int) -> int:
+        """Return where a servo is."""
+        return int(struct.unpack("<i", self._tables[servo][POSITION : POSITION + 4])[0])
+
     def torque(self, servo: int) -> bool:
         """Return whether the servo holds its position by force."""
         return bool(self._tables[servo][TORQUE])
