@@ -4,6 +4,7 @@ import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from serving import Robot, console_thread, robot_end, status, until
 from robot_hil.clock import MonotonicClock
 from robot_hil.console.messages import Ack, Device, Event, FromPage, Gone
 from robot_hil.data.operator_input import Button, Keys, Label, Pad, Words
+from robot_hil.report.metrics import EpisodeRow, JsonlSink
 from robot_hil.teleop.browser_gamepad import BrowserGamepad
 from robot_hil.teleop.keyboard import Keyboard
 
@@ -373,6 +375,58 @@ def test_verdicts_on_the_last_episode_go_to_the_console(desk: Desk) -> None:
     desk.page.wait_for_selector("#log .edge.ok")
     assert {(one.actor_id, one.epoch, one.episode_id, one.verdict) for one in got} == {("robot", 1, 7, "discard")}
     assert "labelled discard" in desk.page.inner_text("#last-words")
+
+
+def test_a_stop_goes_by_http_when_the_socket_brings_no_answer(desk: Desk) -> None:
+    desk.robot.answer = False
+    desk.open()
+    desk.page.click("#estop")
+    until(lambda: [one for one in desk.robot.pages() if one.client == "http"])
+    by_http = next(one.body for one in desk.robot.pages() if one.client == "http")
+    assert isinstance(by_http, Button)
+    assert by_http.kind == "estop"
+    desk.robot.link.send(Ack(id=by_http.id, client="http", ok=True))
+    desk.page.wait_for_selector("#log .edge.ok")
+
+
+def test_a_pad_of_unknown_layout_is_named_and_not_used(desk: Desk) -> None:
+    desk.page.add_init_script("""
+        const odd = { id: "Odd Stick", index: 0, connected: true, mapping: "", axes: [1], buttons: [] };
+        navigator.getGamepads = () => [odd];
+    """)
+    desk.open()
+    desk.page.wait_for_selector("#drive-note:has-text('Odd Stick')")
+    desk.page.keyboard.press("w")
+    until(desk.edges)
+    assert not [body for body in desk.robot.bodies() if isinstance(body, Pad)]
+
+
+def test_numbers_curves_and_advice_of_the_run_are_shown(browser: Any, tmp_path: Path) -> None:
+    with JsonlSink(tmp_path / "actor.jsonl") as sink:
+        for i in range(40):
+            row = EpisodeRow(
+                t_wall_s=3.0 * i, env_steps=20 * i, episode_id=i, steps=20, success=i >= 25, human_steps=5,
+                interventions=1, phase="train",
+            )  # fmt: skip
+            sink.write(row)
+    with robot_end() as robot, console_thread(link=robot.link.endpoint, folder=tmp_path) as server:
+        desk = Desk(browser, robot, server)
+        with desk.alive():
+            desk.open()
+            desk.page.wait_for_function("() => document.getElementById('m-success').textContent === '75 %'")
+            assert desk.page.inner_text("#m-human") == "25 %"
+            assert desk.page.inner_text("#m-cycle") == "1.0 s"  # 20 steps at 20 Hz
+            coloured = """() => {
+                const canvas = document.getElementById('plot');
+                const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+                return data.some((value, i) => i % 4 === 1 && value > 180 && data[i - 1] < 90);
+            }"""
+            desk.page.wait_for_function(coloured)
+            desk.page.wait_for_selector("#coach li")
+            for name in ("cycle", "losses", "values"):
+                desk.page.click(f"[data-plot={name}]")
+        desk.context.close()
+        assert desk.errors == []
 
 
 def test_cameras_are_drawn_with_their_age(desk: Desk) -> None:

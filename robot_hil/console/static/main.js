@@ -18,7 +18,7 @@ const LONG_PRESS_MS = 500;
 const HTTP_STOP_MS = 400;
 const TITLES = { success: "Success", fail: "Fail", reset: "Reset", pause: "Pause", resume: "Resume", estop: "STOP", clear: "Clear the stop" };
 
-const page = { state: null, pilot: { name: "", you: false }, may_drive: true, welcome: null, metrics: null, values: null, plot: "learning", labels: new Map() };
+const page = { state: null, pilot: { name: "", you: false }, may_drive: true, welcome: null, metrics: null, plot: "learning", labels: new Map() };
 
 // -- token and name -----------------------------------------------------------------------------------------------------
 
@@ -66,14 +66,9 @@ const connection = new Connection({
       page.metrics = message;
       show_metrics(message, page.welcome?.control_hz);
       show_last();
-      if (message.advice) show_advice(message.advice);
+      show_advice(message.advice ?? []);
       plot();
     },
-    values: (message) => {
-      page.values = message;
-      plot();
-    },
-    advice: (message) => show_advice(message.advice ?? message.entries ?? []),
     refused: ({ reason }) => toast(reason, "refused"),
   },
 });
@@ -278,7 +273,7 @@ function render() {
 }
 
 function plot() {
-  draw($("plot"), chart_of(page.plot, page.metrics, page.values));
+  draw($("plot"), chart_of(page.plot, page.metrics));
 }
 new ResizeObserver(plot).observe($("plot"));
 

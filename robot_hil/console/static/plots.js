@@ -180,10 +180,10 @@ function legend(g, series, box) {
 
 // -- the charts of a run ----------------------------------------------------------------------------------------------
 
-/** Return the chart called `kind` of the console's `metrics` (null before any) and `values`. */
-export function chart_of(kind, metrics, values) {
+/** Return the chart called `kind` of the console's `metrics`, null before any. */
+export function chart_of(kind, metrics) {
   if (kind === "losses") return losses(metrics?.learner?.history);
-  if (kind === "values") return value(values ?? metrics?.values);
+  if (kind === "values") return value(metrics?.values);
   const history = metrics?.history;
   const rows = (history?.phase ?? []).map((phase, i) => i).filter((i) => history.phase[i] === "train");
   const of = (name) => rows.map((i) => history[name][i]);

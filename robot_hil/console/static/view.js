@@ -107,6 +107,7 @@ function fill_device(row, device) {
   row.className = device.engaged ? "engaged" : device.status;
   text(names.children[0], device.name + (device.operator ? ` · ${device.operator}` : ""));
   text(names.children[1], device.status === "ok" ? "" : device.problem);
+  names.title = device.problem;
   const known = device.status === "ok";
   text(facts, [
     known && device.rate_hz ? `${Math.round(device.rate_hz)} Hz` : null,
@@ -146,13 +147,12 @@ function cycle(metrics, control_hz) {
   return seconds == null ? `${Math.round(metrics.cycle_steps)} steps` : `${seconds.toFixed(1)} s`;
 }
 
-/** Show what the coach says: [{level, text, ...}] or sentences. */
+const TROUBLE = ["learner", "labels", "failure"];
+const AT_ONCE = 2;
+
+/** Show what the coach says, the most urgent first: [{kind, title, text}]. */
 export function show_advice(list) {
   $("coach").hidden = !list.length;
-  $("advice").replaceChildren(...list.map((one) => {
-    const words = typeof one === "string" ? { text: one } : one;
-    return el("li", { class: words.level ?? words.kind ?? "" },
-      words.title ? el("b", {}, words.title) : null,
-      el("span", {}, words.text ?? words.message ?? ""));
-  }));
+  $("advice").replaceChildren(...list.slice(0, AT_ONCE).map(({ kind, title, text: words }) =>
+    el("li", { class: TROUBLE.includes(kind) ? "warning" : "" }, el("b", {}, title), el("span", {}, words))));
 }
