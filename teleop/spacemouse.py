@@ -61,7 +61,9 @@ class SpaceMouseConfig:
     buttons: Buttons | None = None
     """Function of each button, by name or number; None for `default_buttons`."""
     max_age_s: float = 0.08
-    """LOST when the reader was not alive for longer, DISCONNECTED after half as long again [s]."""
+    """LOST when the reader was not alive for longer while the person drives, DISCONNECTED half as long later [s]."""
+    idle_age_s: float = 0.15
+    """The same while nobody drives: a computer may be busy for a moment [s]."""
     silent_s: float = 0.15
     """LOST when the puck stays deflected and says nothing for longer; infinity trusts a puck that is silent [s]."""
     reader: ReaderConfig = field(default_factory=ReaderConfig)
@@ -71,9 +73,10 @@ class SpaceMouseConfig:
             raise ConfigError("a SpaceMouse needs a name; it is empty.")
         if self.convention not in CONVENTIONS:
             raise ConfigError(f"convention is {self.convention!r}; give one of {', '.join(CONVENTIONS)}.")
-        if not 0 < self.max_age_s < np.inf or not self.silent_s > 0:
+        if not 0 < self.max_age_s <= self.idle_age_s < np.inf or not self.silent_s > 0:
             raise ConfigError(
-                f"max_age_s is {self.max_age_s}, silent_s {self.silent_s}; give times in seconds, above 0."
+                f"max_age_s is {self.max_age_s}, idle_age_s {self.idle_age_s}, silent_s {self.silent_s}; give times in "
+                "seconds, above 0, and to idle_age_s no less than to max_age_s."
             )
         for button, function in (self.buttons or {}).items():
             if function not in GRIPPER and function not in EVENTS:
@@ -111,6 +114,7 @@ class SpaceMouse:
         self._reader: Reader | None = None
         self._lock = threading.Lock()
         self._engaged = False
+        self._drove = False  # at the last good sample: its loss is told sooner, and stays told
         self._lost_at = self._alive = clock.now()
 
     @property
@@ -141,7 +145,7 @@ class SpaceMouse:
             except ConfigError:
                 puck.close()
                 raise
-            self._lost_at = self._clock.now()
+            self._lost_at, self._drove = self._clock.now(), False
             self._grips.clear()
             config = self.config
             self._reader = Reader(source, puck, self._clock, config.reader, config.deflection, self._pressed)
@@ -167,7 +171,7 @@ class SpaceMouse:
             return TeleopSample(status=status, t=self._alive, device=self.name, problem=problem)
         twist = reading.twist if reading.t_rest >= self._lost_at else (0.0,) * 6
         sample = self._deflection.sample(reading.t, now, twist, device=self.name, pressed=self._grip())
-        self._engaged = sample.engaged
+        self._engaged = self._drove = sample.engaged
         return sample
 
     def drain_events(self) -> list[TeleopEvent]:
@@ -203,10 +207,11 @@ class SpaceMouse:
         if reading.problem:
             return SampleStatus.DISCONNECTED, f"{self.name}: {reading.problem}"
         age = now - reading.t
-        if not age <= config.max_age_s:
-            status = SampleStatus.LOST if age <= 1.5 * config.max_age_s else SampleStatus.DISCONNECTED
+        allowed = config.max_age_s if self._drove else config.idle_age_s
+        if not age <= allowed:
+            status = SampleStatus.LOST if age <= 1.5 * allowed else SampleStatus.DISCONNECTED
             return status, f"the reader of {self.name} has not been heard of for {age:.2f} s"
-        limit = config.deflection.leave if self._engaged else config.deflection.enter
+        limit = config.deflection.leave if self._drove else config.deflection.enter
         parts = ((reading.twist[:3], reading.t_translation), (reading.twist[3:], reading.t_rotation))
         for values, t in parts:
             if max(map(abs, values)) > limit and reading.t - t > config.silent_s:
