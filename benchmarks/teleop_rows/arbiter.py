@@ -128,7 +128,7 @@ def _judge(stored: Sequence[Step], given: Sequence[bytes], person: Fidgeter) -> 
     policy = [step for step in stored if (step.authority == Authority.POLICY).all()]
     wrong += sum(step.action_policy.tobytes() != step.action_executed.tobytes() for step in policy)
     held = [step for step in stored if (step.authority == Authority.HOLD).all()]
-    unflagged = sum(not step.release_tail or step.action_executed.any() for step in held)
+    unflagged = sum(bool(not step.release_tail or step.action_executed.any()) for step in held)
     verdicts = sum("human" in step.reward for step in stored)
     note = f"{len(stored)} steps of the simulated arm at {HZ:g} Hz, {len(human)} by the person, {len(held)} held"
     return [
