@@ -75,7 +75,9 @@ class RobotLink:
                 one.setsockopt(zmq.LINGER, 0)
             control.setsockopt(zmq.SNDHWM, _QUEUE)
             control.setsockopt(zmq.ROUTER_MANDATORY, 1)  # says when a console is gone
-            video.setsockopt(zmq.SNDHWM, 3)
+            # The sender learns late that messages were read (when half as many as the mark were): with less, one of
+            # several cameras that are shown together would find the queue full every time.
+            video.setsockopt(zmq.SNDHWM, 2 * max(len(self._welcome.cameras), 1) + 2)
             control.bind(self.endpoint)
             video.bind(self.endpoint + "-video")
         except zmq.ZMQError as error:

@@ -28,8 +28,6 @@ STATIC = Path(__file__).parent / "static"
 DEFAULT_PORT = 8443
 CERTIFICATE_PERIOD_S = 60.0
 _BODY_BYTES = 16_384
-HUB = web.AppKey("hub", Hub)
-TOKENS = web.AppKey("tokens", Tokens)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -158,7 +156,6 @@ class ConsoleServer:
 
     def _app(self) -> web.Application:
         app = web.Application(client_max_size=_BODY_BYTES, middlewares=[self._guard])
-        app[HUB], app[TOKENS] = self.hub, self._tokens
         app[OPEN] = self._open
         app.router.add_get("/ws", self._control)
         app.router.add_get("/video", self._video)

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 import zmq
@@ -181,6 +182,23 @@ def test_images_go_only_to_who_watches_and_only_of_what_is_watched(robot) -> Non
     name, image, stamp = at_console(robot.link.endpoint, look)
     assert (name, stamp) == ("front", 2.5)
     np.testing.assert_array_equal(image, front[::-1])
+
+
+def test_cameras_that_are_shown_together_all_arrive_every_time() -> None:
+    cameras = [f"camera {number}" for number in range(6)]
+    frames = {name: np.full((480, 640, 3), number, np.uint8) for number, name in enumerate(cameras)}
+
+    async def look(link):
+        link.watch(set(cameras))
+        await asyncio.to_thread(until, lambda: len(robot.link.watched) == len(cameras))
+        for tick in range(20):
+            robot.link.show(frames, float(tick))
+            async with asyncio.timeout(10):
+                seen = [await link.receive_frame() for _ in cameras]
+            assert {(name, stamp) for name, _, stamp in seen} == {(name, float(tick)) for name in cameras}
+
+    with robot_end(welcome=msgspec.structs.replace(WELCOME, cameras=cameras)) as robot:
+        at_console(robot.link.endpoint, look)
 
 
 def test_an_image_that_is_none_is_refused_and_the_rest_goes_on(robot, caplog) -> None:
