@@ -142,12 +142,14 @@ def on_path(*programs: str) -> bool:
     return any(shutil.which(program) for program in programs)
 
 
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 TOOLS = (
     Tool(
         "Chromium",
         "tests of the operator's pages",
         ("chromium",),
-        lambda: on_path("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"),
+        # Asked for its version, because Ubuntu has a program of this name that only says where to get it.
+        lambda: any(works(name, "--version") for name in BROWSERS),
     ),
     Tool("certutil", "tests of the pages' certificate", ("libnss3-tools",), lambda: on_path("certutil")),
     Tool(

@@ -139,6 +139,14 @@ def test_the_list_of_tools_tells_what_is_there(bootstrap: ModuleType, monkeypatc
     assert all(tool.packages for tool in bootstrap.TOOLS)
 
 
+def test_a_browser_counts_only_when_it_runs(machine: Machine) -> None:
+    (chromium,) = (tool for tool in machine.bootstrap.TOOLS if tool.name == "Chromium")
+    machine.add("chromium-browser", "exit 1")
+    assert not chromium.found()
+    machine.add("google-chrome")
+    assert chromium.found()
+
+
 def test_the_simulated_headset_is_fetched_once(machine: Machine, capsys: pytest.CaptureFixture[str]) -> None:
     manifest = machine.bootstrap.NODE / "node_modules" / "iwer" / "package.json"
     content = json.dumps({"version": machine.bootstrap.IWER}).replace('"', '\\"')
