@@ -6,7 +6,7 @@ from typing import Any, Protocol, runtime_checkable
 import gymnasium
 
 from robot_hil.data.robot import ActionScale, ToolState
-from robot_hil.data.specs import EnvSpec
+from robot_hil.data.specs import Array, EnvSpec
 from robot_hil.errors import SpecError
 
 
@@ -60,6 +60,14 @@ def tool_of(env: gymnasium.Env[Any, Any]) -> Callable[[], ToolState]:
     """Return a function that tells where the tool is commanded to be; see `scale_of`."""
     tool: Callable[[], ToolState] = _driven(env).tool
     return tool
+
+
+def forward_of(env: gymnasium.Env[Any, Any]) -> Callable[[Array], tuple[Array, Array]]:
+    """Return the arm's forward kinematics, joints (n,) [rad] -> tool position (3,) [m] and orientation wxyz (4,)."""
+    forward: Callable[[Array], tuple[Array, Array]] | None = _driven(env).forward
+    if forward is None:
+        raise SpecError(f"{env} knows no forward kinematics of its arm: a leader arm cannot drive it.")
+    return forward
 
 
 def _driven(env: gymnasium.Env[Any, Any]) -> Any:

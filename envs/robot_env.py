@@ -17,6 +17,7 @@ from robot_hil.errors import ConfigError, SafetyError, SpecError
 from robot_hil.protocols import Camera
 
 ObsType = Literal["state", "pixels"]
+Forward = Callable[[Array], tuple[Array, Array]]
 ARRIVED_M = 0.01
 """Distance to the start pose at which a reset counts as done [m]."""
 
@@ -106,6 +107,7 @@ class RobotEnv(gymnasium.Env[dict[str, Array], Array]):
         control_hz: float = 10.0,
         image_size: int = 128,
         max_seconds: float | None = None,
+        forward: Forward | None = None,
         render: Callable[[], Array] | None = None,
         on_close: Callable[[], None] | None = None,
     ) -> None:
@@ -117,6 +119,8 @@ class RobotEnv(gymnasium.Env[dict[str, Array], Array]):
         if not 1.0 / control_hz <= seconds < float("inf"):
             raise ConfigError(f"max_seconds is {seconds}; give the time of at least one control period, in seconds.")
         self.gate = gate
+        self.forward = forward
+        """Joints (n,) [rad] -> tool position (3,) [m] and orientation wxyz (4,) of the arm; None: unknown."""
         self.render_mode = None if render is None else "rgb_array"
         self.metadata = {**self.metadata, "render_fps": round(control_hz)}
         self._task, self._advance, self._obs_type = task, advance, obs_type

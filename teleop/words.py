@@ -45,7 +45,7 @@ class Words:
     goes away during a movement is LOST and the rest of the movement is dropped. Without any page it is DISCONNECTED.
 
     Edges: `stop` and `pause` are PAUSE; `success` and the like are what they are called; ENGAGE and DISENGAGE tell when
-    a movement began and ended. The phrase is the `reason` of each.
+    a movement began and ended. The phrase is the `reason` of each, and `words` in the samples that obey it.
     """
 
     kind = "words"
@@ -224,6 +224,7 @@ class Words:
             action=self._step(),
             device=self._name,
             operator=self._order.operator,
+            words=self._order.text,
             tail_s=self._config.tail_s,
         )
 

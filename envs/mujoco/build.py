@@ -33,7 +33,8 @@ def build_env(
     if not 16 <= image_size <= 640:
         raise ConfigError(f"image_size is {image_size}; allowed are 16 to 640 pixels.")
     world = World(scene, pictures=obs_type == "pixels" or render_mode is not None, held=held)
-    gate = SafetyGate(MujocoArm(world), limits(low, high, world.model), world, period_s=1.0 / control_hz)
+    arm = MujocoArm(world)
+    gate = SafetyGate(arm, limits(low, high, world.model), world, period_s=1.0 / control_hz)
     small, large = Renderer(world, image_size), Renderer(world, 480)
 
     def close() -> None:
@@ -52,6 +53,7 @@ def build_env(
         control_hz=control_hz,
         image_size=image_size,
         max_seconds=max_seconds,
+        forward=arm.forward_kinematics,
         render=(lambda: large.picture("overview")) if render_mode else None,
         on_close=close,
     )

@@ -234,6 +234,7 @@ class ControlLoop:
             operator=sample.operator,
             device=sample.device,
             task=self.config.task,
+            words=sample.words,
             t_obs=t_obs,
             t_cmd=t_cmd,
             t_human=float("nan") if np.isnan(human).all() else sample.t,

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from robot_hil.clock import Clock
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 
     from robot_hil.data.robot import ActionScale, ToolState
 
+LEADER_FILE = "leader.toml"
+_SQUEEZE_S = 0.5  # a leader arm has no button but its trigger
 SendHaptic = Callable[[str, str, float, float], object]
 
 
@@ -84,4 +87,22 @@ def _gamepad(robot: _Robot, where: str) -> TeleopDevice:
     return Gamepad(robot.scale, robot.tool, robot.clock, GamepadConfig(choose=where))
 
 
-KINDS: dict[str, Callable[[_Robot, str], TeleopDevice]] = {"spacemouse": _spacemouse, "gamepad": _gamepad}
+def _leader(robot: _Robot, where: str) -> TeleopDevice:
+    from robot_hil.envs.base import forward_of
+    from robot_hil.teleop.leader.bus import DynamixelBus
+    from robot_hil.teleop.leader.calibration import Calibration
+    from robot_hil.teleop.leader.device import LeaderArm, LeaderConfig
+
+    port, _, file = where.partition(",")
+    if not port:
+        raise ConfigError("a leader arm needs its port: --teleop leader:/dev/ttyUSB0 or leader:PORT,CALIBRATION.toml.")
+    config = LeaderConfig(calibration=Calibration.load(Path(file or LEADER_FILE)), squeeze_s=_SQUEEZE_S)
+    bus = DynamixelBus(port, ids=config.calibration.ids)
+    return LeaderArm(robot.scale, robot.tool, robot.clock, bus, config, forward_of(robot.env))
+
+
+KINDS: dict[str, Callable[[_Robot, str], TeleopDevice]] = {
+    "spacemouse": _spacemouse,
+    "gamepad": _gamepad,
+    "leader": _leader,
+}

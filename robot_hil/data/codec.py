@@ -79,6 +79,7 @@ class Header(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
     perturbation: _Text
     diagnostics: _Scalars
     arrays: Annotated[list[ArrayHeader], msgspec.Meta(max_length=MAX_ARRAYS)]
+    words: _Text = ""  # later than the rest: steps that were stored without it stay readable
 
 
 _SCALARS = tuple(f for f in Header.__struct_fields__ if f not in ("has_final", "arrays", "segment"))

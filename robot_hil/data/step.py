@@ -91,6 +91,8 @@ class Step:
     """Monotonic time of the human sample [s]; NaN when absent."""
     perturbation: str = ""
     """Name of a perturbation event in this step, else empty."""
+    words: str = ""
+    """The correction in words that the person's command obeys in this step, else empty."""
     diagnostics: Mapping[str, float] = field(default_factory=dict)
     """Optional scalars for people, e.g. value estimate; no learner may depend on them."""
 

@@ -58,6 +58,8 @@ class TeleopSample:
     """Which action dimensions the person drives, bool (A,); None means all."""
     device: str = ""
     operator: str = ""
+    words: str = ""
+    """What the person said that the action obeys, where it was said in words."""
     tail_s: float | None = None
     """Time after letting go in which the person still counts as in charge [s]; None leaves it to the arbiter."""
     problem: str = ""
