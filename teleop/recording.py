@@ -8,7 +8,7 @@ import logging
 import threading
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
@@ -264,14 +264,10 @@ def _from_rows(header: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> 
 def _plain_sample(sample: TeleopSample) -> dict[str, Any]:
     """Return `sample` as JSON has it, without what is as usual; a float32 survives as the number it is."""
     plain: dict[str, Any] = {"status": sample.status.value, "t": sample.t}
-    for field in ("engaged", "device", "operator", "tail_s", "problem"):
-        value = getattr(sample, field)
-        if value not in (False, "", None) or isinstance(value, float):
-            plain[field] = value
-    for field in ("action", "mask"):
-        values = getattr(sample, field)
-        if values is not None:
-            plain[field] = values.tolist()
+    for field in fields(sample):
+        value = getattr(sample, field.name)
+        if field.name not in plain and value is not field.default:
+            plain[field.name] = value.tolist() if isinstance(value, np.ndarray) else value
     return plain
 
 
