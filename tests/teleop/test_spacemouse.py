@@ -1,148 +1,25 @@
-"""The SpaceMouse as a device: over reports in virtual time, and with everything real over a HID library of our own."""
+"""The SpaceMouse as a device, over reports in virtual time: what hands and buttons do, and how it begins and ends."""
 
-import threading
-import time
-from collections import deque
-from dataclasses import replace
+import sys
 
-import fake_hidapi
 import numpy as np
 import pytest
-from contracts import TeleopContract
-from fake_hidapi import COMPACT, PRO, REST, WIRELESS, FakePuck, motion
+from fake_hidapi import COMPACT, PRO, REST, WIRELESS, motion
+from puck_rig import DISCONNECTED, FORWARD, OK, SCALE, button, counts, rigs, tool
 
-from robot_hil.actor.arbiter import Arbiter, ArbiterConfig, ArbiterState
-from robot_hil.clock import MonotonicClock, VirtualClock
-from robot_hil.data.robot import ActionScale, ToolState
-from robot_hil.data.teleop import EventKind, SampleStatus, TeleopEvent
+from robot_hil.clock import VirtualClock
+from robot_hil.data.teleop import EventKind
 from robot_hil.errors import ConfigError, DependencyError
 from robot_hil.protocols import Monitored
 from robot_hil.teleop.deflection import FACING_ROBOT, DeflectionConfig
 from robot_hil.teleop.spacemouse import SpaceMouse, SpaceMouseConfig, default_buttons
-from robot_hil.teleop.spacemouse_hid import HidEntry
 from robot_hil.teleop.spacemouse_reader import ReaderConfig, Rest
-
-SCALE = ActionScale(axes=("x", "y", "z", "rx", "ry", "rz", "gripper"), linear_m=0.01, angular_rad=0.05, gripper_m=0.01)
-FORWARD = (0, -350, 0, 0, 0, 0)  # away from the operator; the device's y points towards him
-PATIENT = SpaceMouseConfig(max_age_s=5.0, idle_age_s=5.0, silent_s=60.0)
-"""For tests in real time: a busy machine is no fault of the device."""
-OK, LOST, DISCONNECTED = SampleStatus.OK, SampleStatus.LOST, SampleStatus.DISCONNECTED
-
-
-def tool(width: float = 0.04) -> ToolState:
-    return ToolState(
-        pos_base=np.zeros(3), quat_base=np.array([1.0, 0, 0, 0]), gripper_width=width, joint_pos=np.zeros(6)
-    )
-
-
-def counts(value: float, axis: int = 1) -> tuple[int, ...]:
-    return tuple(round(350 * value) if i == axis else 0 for i in range(6))
-
-
-def wait_until(condition) -> None:
-    """A thread needs a moment; how long is not asked."""
-    for _ in range(5000):
-        if condition():
-            return
-        time.sleep(0.002)
-    raise AssertionError("it did not happen within 10 s")
-
-
-class Bench:
-    """A HID library with one device, whose reports and troubles the test decides; also the port of that device."""
-
-    def __init__(self, ids: tuple[int, int] = COMPACT) -> None:
-        self.ids = ids
-        self.plugged = True
-        self.refuses = False
-        self.thawed = threading.Event()
-        self.thawed.set()
-        self.breaks: BaseException | None = None
-        self.waits = 0
-        self.closed = 0
-        self.written: list[bytes] = []
-        self._reports: deque[bytes] = deque()
-
-    def entries(self) -> list[HidEntry]:
-        path = "/dev/hidraw1"
-        return [HidEntry(path=path, vendor_id=self.ids[0], product_id=self.ids[1])] if self.plugged else []
-
-    def open(self, path: str) -> "Bench":
-        if self.refuses or not self.plugged:
-            raise OSError(path)
-        self._reports.clear()
-        return self
-
-    def read(self, timeout_ms: int) -> bytes:
-        self.thawed.wait()
-        if self.breaks:
-            raise self.breaks
-        if not self.plugged:
-            raise OSError("gone")
-        if self._reports:
-            return self._reports.popleft()
-        if timeout_ms:
-            self.waits += 1
-            time.sleep(0.0005)
-        return b""
-
-    def write(self, data: bytes) -> None:
-        self.written.append(bytes(data))
-
-    def close(self) -> None:
-        self.closed += 1
-
-    def settle(self) -> None:
-        """Wait until the reader has shown all that was sent, at the present time."""
-        seen = self.waits
-        wait_until(lambda: self.waits >= seen + 3 and not self._reports)
-
-    def send(self, *reports: bytes) -> None:
-        self._reports.extend(reports)
-        self.settle()
-
-
-class Rig:
-    """A device on a `Bench`, in virtual time."""
-
-    def __init__(self, ids: tuple[int, int] = COMPACT, width: float = 0.04, **config) -> None:
-        self.bench, self.clock, self.width = Bench(ids), VirtualClock(100.0), width
-        self.device = SpaceMouse(
-            SCALE, lambda: tool(self.width), self.clock, config=SpaceMouseConfig(**config), hid=self.bench
-        )
-        self.combined = ids == WIRELESS
-
-    def begin(self) -> "Rig":
-        """Start and let the look at the untouched puck pass."""
-        self.device.start()
-        self.wait(0.625)
-        return self
-
-    def wait(self, seconds: float) -> None:
-        """Let time pass in which the puck says nothing."""
-        self.clock.advance(seconds)
-        if self.bench.plugged and self.bench.thawed.is_set():
-            self.bench.settle()
-
-    def push(self, raw) -> None:
-        self.bench.send(*motion(raw, combined=self.combined))
-
-    def latest(self):
-        return self.device.latest()
 
 
 @pytest.fixture
 def rig():
-    rigs: list[Rig] = []
-
-    def make(*args, **kwargs) -> Rig:
-        rigs.append(Rig(*args, **kwargs))
-        return rigs[-1]
-
-    yield make
-    for one in rigs:
-        one.bench.thawed.set()
-        one.device.stop()
+    with rigs() as make:
+        yield make
 
 
 # -- driving -----------------------------------------------------------------------------------------------------------
@@ -268,10 +145,6 @@ def test_noise_at_rest_never_takes_over(rig):
 # -- buttons -----------------------------------------------------------------------------------------------------------
 
 
-def button(bits: int, *more: int) -> bytes:
-    return bytes([3, bits, *more])
-
-
 def test_left_closes_and_right_opens(rig):
     one = rig().begin()
     one.bench.send(button(1))
@@ -351,166 +224,6 @@ def test_a_button_that_is_not_there_is_refused_with_those_that_are(rig, wanted):
     assert one.latest().status is DISCONNECTED
 
 
-# -- silence, loss -----------------------------------------------------------------------------------------------------
-
-
-def test_a_deflected_puck_that_falls_silent_is_lost_until_it_rested(rig):
-    one = rig().begin()
-    one.push(FORWARD)
-    one.wait(0.125)
-    assert one.latest().engaged
-    one.wait(0.0625)
-    sample = one.latest()
-    assert (sample.status, sample.engaged, sample.action) == (LOST, False, None)
-    assert "silent" in sample.problem
-    assert one.device.info().status is LOST
-    one.push(FORWARD)  # back within reach, and still pulled
-    sample = one.latest()
-    assert (sample.status, sample.engaged) == (OK, False)
-    one.push(REST)
-    one.push(FORWARD)
-    assert one.latest().engaged
-
-
-def test_rotation_that_falls_silent_while_translation_goes_on_is_lost(rig):
-    one = rig(WIRELESS).begin()
-    one.push(counts(1.0, 5))
-    for _ in range(16):
-        one.wait(0.01)
-        one.bench.send(motion(FORWARD)[0])  # short: says nothing of rotation
-    assert one.latest().status is LOST
-
-
-def test_the_battery_does_not_keep_a_silent_puck_alive(rig):
-    one = rig(WIRELESS).begin()
-    one.push(FORWARD)
-    for _ in range(16):
-        one.wait(0.01)
-        one.bench.send(b"\x17\x40\x00\x00")
-    assert one.latest().status is LOST
-    assert one.device.info().battery == 0.64
-
-
-def test_silence_can_be_trusted_where_hardware_needs_it(rig):
-    one = rig(silent_s=float("inf")).begin()
-    one.push(FORWARD)
-    one.wait(60.0)
-    assert one.latest().engaged
-
-
-@pytest.mark.parametrize("engaged", [True, False])
-def test_a_frozen_reader_is_lost_by_age(rig, engaged):
-    one = rig(max_age_s=0.0625, idle_age_s=0.125).begin()
-    if engaged:
-        one.push(FORWARD)
-        assert one.latest().engaged
-    one.bench.thawed.clear()
-    time.sleep(0.01)  # the reader is now in the library and stays there
-    before = one.clock.now()
-    statuses = []
-    step = 1 / 128 if engaged else 1 / 64  # more patience while nobody drives
-    for _ in range(14):
-        one.clock.advance(step)
-        sample = one.latest()
-        statuses.append(sample.status)
-        assert sample.t == before
-        assert one.device.info().status is sample.status
-        assert sample.status is OK or not sample.engaged
-    assert statuses == [OK] * 8 + [LOST] * 4 + [DISCONNECTED] * 2
-    one.bench.thawed.set()
-    one.bench.settle()
-    sample = one.latest()
-    assert (sample.status, sample.engaged) == (OK, False)
-    one.push(FORWARD)
-    assert one.latest().engaged is not engaged  # what was held has to be let go first
-
-
-def test_nothing_that_was_queued_while_frozen_moves_the_robot(rig):
-    one = rig().begin()
-    one.push(FORWARD)
-    one.bench.thawed.clear()
-    one.clock.advance(0.5)
-    assert one.latest().status is DISCONNECTED
-    one.bench._reports.extend([*motion(REST), *motion(FORWARD) * 20, button(1)])
-    one.bench.thawed.set()
-    one.bench.settle()
-    assert not one.device.drain_events()
-    sample = one.latest()
-    assert sample.status is OK
-    assert sample.action is None or sample.action[0] == 0.0
-
-
-def test_a_frozen_reader_does_not_hold_up_stop_and_says_nothing_later(rig):
-    one = rig(buttons={"LEFT": "success"}).begin()
-    one.bench.thawed.clear()
-    time.sleep(0.01)
-    one.device.stop()
-    one.bench._reports.append(button(1))
-    one.bench.thawed.set()
-    wait_until(lambda: one.bench.closed == 1)
-    assert one.device.drain_events() == []
-    assert one.latest().status is DISCONNECTED
-
-
-@pytest.mark.parametrize("death", [SystemExit(), RuntimeError("a bug"), ValueError("another")], ids=repr)
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_a_dead_reader_is_seen_at_once(rig, death):
-    one = rig().begin()
-    one.push(FORWARD)
-    assert one.latest().engaged
-    one.bench.breaks = death
-    wait_until(lambda: one.device.latest().status is not OK)
-    sample = one.latest()
-    assert (sample.status, sample.engaged) == (DISCONNECTED, False)
-    assert "reader ended" in sample.problem
-    one.bench.breaks = None
-    one.device.stop()
-    one.device.start()
-    one.wait(0.6)
-    assert one.latest().status is OK
-
-
-def test_unplugged_and_plugged_in_again_needs_new_input(rig):
-    one = rig(reader=ReaderConfig(retry_s=0.01)).begin()
-    one.push(FORWARD)
-    assert one.latest().engaged
-    one.bench.plugged = False
-    wait_until(lambda: one.device.latest().status is DISCONNECTED)
-    assert "plug it in" in one.latest().problem
-    assert "plug it in" in one.device.info().problem
-    one.bench.refuses = one.bench.plugged = True
-    wait_until(lambda: "cannot be opened" in one.device.latest().problem)
-    one.bench.refuses = False
-    wait_until(lambda: one.device.latest().status is OK)
-    one.push(FORWARD)
-    assert not one.latest().engaged
-    one.wait(0.6)
-    one.push(FORWARD)
-    assert not one.latest().engaged  # time alone does not help
-    one.push(REST)
-    one.push(FORWARD)
-    assert one.latest().engaged
-
-
-def test_gripper_presses_from_before_a_loss_are_forgotten(rig):
-    one = rig().begin()
-    one.bench.send(button(1))
-    one.bench.thawed.clear()
-    one.clock.advance(0.5)
-    assert one.latest().status is DISCONNECTED
-    one.bench.thawed.set()
-    one.bench.settle()
-    assert not one.latest().engaged
-
-
-def test_a_broken_report_is_counted(rig):
-    one = rig().begin()
-    one.push(counts(0.5))
-    one.bench.send(b"\x01\x02", b"\x03", b"\x99")
-    assert one.device.info().dropped == 2
-    assert one.latest().engaged
-
-
 # -- start, stop, info -------------------------------------------------------------------------------------------------
 
 
@@ -560,8 +273,6 @@ def test_what_is_not_there_is_refused_at_start(rig):
 
 
 def test_without_libraries_start_says_what_to_install(monkeypatch):
-    import sys
-
     for name in ("easyhid", "hidraw", "hid"):
         monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(DependencyError, match=r"robot_hil\[spacemouse\]"):
@@ -594,122 +305,3 @@ def test_configurations_that_cannot_work_are_refused(wrong, match):
 def test_reader_times_that_cannot_work_are_refused(wrong):
     with pytest.raises(ConfigError, match=next(iter(wrong))):
         ReaderConfig(**wrong)
-
-
-# -- everything real, over a served HID library ------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def library(tmp_path_factory):
-    return fake_hidapi.build(tmp_path_factory.mktemp("hidapi"))
-
-
-@pytest.fixture
-def served(library, tmp_path):
-    """Return a function that plugs in a device."""
-    folder = tmp_path / "d"
-    folder.mkdir()
-    made: list[FakePuck] = []
-
-    def plug(name: str, ids: tuple[int, int] = COMPACT) -> FakePuck:
-        made.append(FakePuck(folder, name, ids))
-        return made[-1]
-
-    with fake_hidapi.installed(library, folder):
-        yield plug
-    for device in made:
-        device.unplug()
-
-
-def rested(device: SpaceMouse, puck: FakePuck) -> None:
-    """Wait until it may drive."""
-    wait_until(lambda: puck.opened == 1)
-    puck.send(*motion(REST, combined=puck.ids == WIRELESS))
-    wait_until(lambda: device.reports > 0 and device.latest().status is OK)
-
-
-def test_two_devices_by_path_drive_two_arms(served):
-    pucks = [served("left"), served("right", WIRELESS)]
-    clock = MonotonicClock()
-    devices = [
-        SpaceMouse(SCALE, tool, clock, path=str(puck.path), config=replace(PATIENT, name=puck.path.name))
-        for puck in pucks
-    ]
-    for device, puck in zip(devices, pucks, strict=True):
-        device.start()
-        rested(device, puck)
-    keep = threading.Event()
-
-    def hold() -> None:
-        while not keep.is_set():
-            pucks[0].send(*motion(FORWARD))
-            pucks[1].send(*motion(counts(-1.0, 0), combined=True))
-            time.sleep(0.004)
-
-    pushing = threading.Thread(target=hold)
-    pushing.start()
-    wait_until(lambda: all(device.latest().engaged for device in devices))
-    left, right = (device.latest().action.tolist() for device in devices)
-    keep.set()
-    pushing.join()
-    assert left == [1.0, 0, 0, 0, 0, 0, 0]
-    assert right == [0, 1.0, 0, 0, 0, 0, 0]
-    pucks[0].unplug()
-    wait_until(lambda: devices[0].latest().status is DISCONNECTED)
-    assert devices[1].latest().status is not DISCONNECTED
-    with pytest.raises(ConfigError, match=r"several|left"):
-        SpaceMouse(SCALE, tool, clock, path=str(pucks[0].path)).start()
-    for device in devices:
-        device.stop()
-
-
-def test_unplugged_while_driving_holds_the_arm_until_a_person_resumes(served):
-    puck, clock = served("left"), MonotonicClock()
-    device = SpaceMouse(SCALE, tool, clock, config=PATIENT)
-    arbiter, policy = Arbiter(ArbiterConfig(action_dim=7)), np.full(7, 0.25, np.float32)
-
-    def step(*events: TeleopEvent):
-        return arbiter.update(clock.now(), policy, device.latest(), (*device.drain_events(), *events))
-
-    device.start()
-    rested(device, puck)
-    assert step().state is ArbiterState.POLICY
-    puck.send(*motion(FORWARD))
-    wait_until(lambda: step().state is ArbiterState.HUMAN)
-    puck.unplug()
-    wait_until(lambda: step().state is ArbiterState.HOLD)
-    assert not step().action.any()
-    puck.plug()
-    wait_until(lambda: device.latest().status is OK)
-    puck.send(*motion(FORWARD))
-    wait_until(lambda: device.reports > 2)
-    assert step().state is ArbiterState.HOLD
-    puck.send(*motion(REST))
-    wait_until(lambda: device._reader.reading.t_rest > 0)
-    resume = TeleopEvent(kind=EventKind.RESUME, t=clock.now(), source="console")
-    assert step(resume).state is ArbiterState.POLICY
-    device.stop()
-
-
-def test_many_reports_in_many_threads_are_all_heard(served):
-    puck, clock = served("left"), MonotonicClock()
-    device = SpaceMouse(SCALE, tool, clock, config=replace(PATIENT, buttons={"LEFT": "success"}))
-    device.start()
-    rested(device, puck)
-    before = device.reports
-    for i in range(500):
-        puck.send(*motion(counts((i % 100) / 100)), button(1), button(0))
-    wait_until(lambda: device.reports == before + 2000)
-    device.stop()
-    assert len(device.drain_events()) == 500
-
-
-class TestContract(TeleopContract):
-    action_dim = 7
-
-    @pytest.fixture(autouse=True)
-    def puck(self, served):
-        self.served = served("left")
-
-    def make_device(self):
-        return SpaceMouse(SCALE, tool, MonotonicClock(), config=PATIENT)
