@@ -171,7 +171,7 @@ function legend(g, series, box) {
       g.beginPath();
       g.arc(x + 6, PAD.top, 3, 0, 7);
       g.fill();
-    } else for (const part of dash ? [0, 5, 10] : [0, 3, 6, 9]) g.fillRect(x + part, PAD.top - 2, 3, 3);
+    } else for (const part of dash ? [0, 5, 10] : [0, 3, 6, 9]) g.fillRect(x + part, PAD.top - 2, dash ? 3 : 4, 3);
     g.fillStyle = INK;
     g.fillText(name, x + 17, PAD.top + 4);
     x += 17 + g.measureText(name).width + 14;

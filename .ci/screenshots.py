@@ -1,6 +1,6 @@
 """Take the pictures of the console in docs/images: a real console, page and devices, a simulated arm, a recorded run.
 
-    python benchmarks/screenshots.py runs/learning/pick_cube-0 [--out docs/images] [--all]
+    python .ci/screenshots.py runs/learning/pick_cube-1 [--out docs/images] [--all]
 
 The curves are those of the run, cut off in the middle of its training; the arm is driven by the scripted expert in the
 policy's place, until the keys that the script holds down in the page take over.
@@ -28,14 +28,14 @@ from serving import console_thread  # noqa: E402
 
 import robot_hil.envs  # noqa: E402, F401 - registers the ids
 from robot_hil.actor.arbiter import Arbiter, ArbiterConfig, ArbiterState  # noqa: E402
+from robot_hil.cli.devices import page_devices  # noqa: E402
+from robot_hil.cli.status import on_wire  # noqa: E402
 from robot_hil.clock import MonotonicClock  # noqa: E402
 from robot_hil.console.link import RobotLink  # noqa: E402
-from robot_hil.console.messages import Ack, Device, Event, FromPage, Gone, Status, ToRobot, Welcome  # noqa: E402
+from robot_hil.console.messages import Ack, Event, FromPage, Gone, Status, ToRobot, Welcome  # noqa: E402
 from robot_hil.data.operator_input import Button, Words  # noqa: E402
-from robot_hil.data.teleop import DeviceInfo, EventKind, TeleopEvent  # noqa: E402
+from robot_hil.data.teleop import EventKind, TeleopEvent  # noqa: E402
 from robot_hil.envs.base import privileged_of, scale_of, tool_of  # noqa: E402
-from robot_hil.teleop.browser_gamepad import BrowserGamepad  # noqa: E402
-from robot_hil.teleop.keyboard import Keyboard  # noqa: E402
 from robot_hil.teleop.simulated.expert_pick_cube import PickCubeExpert  # noqa: E402
 from robot_hil.teleop.station import Station  # noqa: E402
 
@@ -44,8 +44,8 @@ CUT = 0.55
 PERIOD_S = 0.1
 
 
-def halfway(run: Path, folder: Path) -> int:
-    """Copy the first part of a run to `folder`; return the number of its last episode."""
+def halfway(run: Path, folder: Path) -> dict[str, Any]:
+    """Copy the first part of a run to `folder`; return the row of its last episode."""
     rows = [json.loads(line) for line in (run / "actor.jsonl").read_text().splitlines()]
     online = [row for row in rows if row["phase"] == "train"]
     end = online[int(CUT * len(online))]
@@ -55,22 +55,21 @@ def halfway(run: Path, folder: Path) -> int:
         (folder / f"{name}.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     shutil.copy(run / "config.json", folder)
     shutil.copytree(run / "steps", folder / "steps")
-    return int(end["episode_id"])
+    return dict(end)
 
 
 class Robot:
     """An arm in simulation that obeys the expert, and whoever takes over in the page."""
 
-    def __init__(self, folder: Path, episode: int) -> None:
+    def __init__(self, folder: Path, newest: dict[str, Any]) -> None:
         self.env: Any = gymnasium.make("robot_hil/PickCube-v0", obs_type="pixels", image_size=400).unwrapped
         clock = MonotonicClock()
-        scale, tool = scale_of(self.env), tool_of(self.env)
-        self.devices = [Keyboard(scale, tool, clock), BrowserGamepad(scale, tool, clock)]
+        self.devices = page_devices(self.env, clock, lambda *_: None)
         self.station = Station(self.devices, clock)
-        self.arbiter = Arbiter(ArbiterConfig(action_dim=len(scale.axes)))
+        self.arbiter = Arbiter(ArbiterConfig(action_dim=len(scale_of(self.env).axes)))
         cameras = ["front", "wrist"]
         self.link = RobotLink(Welcome("pick_cube", "lift the cube", cameras, 10.0, folder.name), self._hear)
-        self.recorded, self.episode, self.step = episode, episode + 1, 0
+        self.newest, self.episode, self.step = newest, newest["episode_id"] + 1, 0
         self._expert, self._clock = PickCubeExpert(), clock
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._run, name="robot")
@@ -82,11 +81,14 @@ class Robot:
                 event = TeleopEvent(kind=EventKind(body.kind), t=message.t_recv, source=message.operator)
                 self.station.post(event)
             self.link.send(Ack(id=body.id, client=message.client, ok=True))
-        for device in self.devices:
-            if isinstance(message, FromPage):
+        keyboard, pad, _, words = self.devices
+        if isinstance(message, FromPage):
+            words.heard(message.client, message.t_page)
+            for device in (keyboard, pad):  # each takes only what is for it
                 times = {"t_recv": message.t_recv, "t_page": message.t_page}
                 device.feed(message.body, client=message.client, operator=message.operator, **times)
-            elif isinstance(message, Gone):
+        elif isinstance(message, Gone):
+            for device in self.devices:
                 device.gone(message.client, message.reason)
 
     def start(self) -> None:
@@ -131,23 +133,17 @@ class Robot:
         self.env.close()  # its GL context belongs to this thread
 
     def _tell(self, state: str, reason: str, driver: str) -> None:
+        tool = tool_of(self.env)()
+        place = (float(tool.pos_base[0]), float(tool.pos_base[1]), float(tool.pos_base[2]))
         self.link.send(
             Status(
                 t=time.monotonic(), state=state, reason=reason, phase="train", message="", driver=driver,
-                episode_id=self.episode, step=self.step, episode_s=self.step * PERIOD_S, policy_version=1840,
-                policy_age_s=1.3, devices=[wire(device.info()) for device in self.devices],
-                last_episode=("actor", 1, self.recorded),
+                episode_id=self.episode, step=self.step, episode_s=self.step * PERIOD_S,
+                devices=[on_wire(info) for info in self.station.infos()], tool=place, gripper=tool.gripper_width,
+                last_episode=("actor", 1, self.newest["episode_id"]), env_steps=self.newest["env_steps"] + self.step,
+                policy_version=self.newest["policy_version"], policy_age_s=self.newest["policy_age_s"],
             )
         )  # fmt: skip
-
-
-def wire(info: DeviceInfo) -> Device:
-    """Return `info` as the console gets it."""
-    age = info.age_s if info.age_s < 1e6 else None
-    return Device(
-        name=info.name, kind=info.kind, status=info.status.value, age_s=age, rate_hz=info.rate_hz,
-        engaged=info.engaged, operator=info.operator, problem=info.problem, dropped=info.dropped,
-    )  # fmt: skip
 
 
 @contextmanager
@@ -179,7 +175,7 @@ def drive(page: Any, key: str) -> None:
             return
         page.keyboard.up(key)
         page.keyboard.press("p")
-        page.wait_for_timeout(500)
+        page.wait_for_timeout(2000)
 
 
 def until_state(page: Any, look: str) -> None:
