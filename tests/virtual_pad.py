@@ -72,6 +72,8 @@ class VirtualPad:
         assert index >= 0
         self._joystick = self._sdl.SDL_JoystickOpen(index)
         self._instance = self._sdl.SDL_JoystickInstanceID(self._joystick)
+        self.axis("lefttrigger", 0.0)
+        self.axis("righttrigger", 0.0)
 
     def unplug(self) -> None:
         """Pull the plug; legal twice. SDL centres the sticks and lifts the buttons by itself."""
@@ -87,8 +89,9 @@ class VirtualPad:
 
     def axis(self, name: str, value: float) -> None:
         """Deflect a stick (-1 to 1, right and down are positive) or pull a trigger (0 to 1)."""
-        # A virtual trigger rests in the middle of the joystick's axis unless told: SDL maps its whole way to 0..1.
-        self._sdl.SDL_JoystickSetVirtualAxis(self._joystick, AXES.index(name), round(32767 * value))
+        # A trigger's way is the whole range of its joystick axis, which SDL maps to 0..1.
+        reached = 2 * value - 1 if name.endswith("trigger") else value
+        self._sdl.SDL_JoystickSetVirtualAxis(self._joystick, AXES.index(name), round(32767 * reached))
 
     def press(self, *buttons: str) -> None:
         """Press and hold."""

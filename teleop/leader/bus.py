@@ -8,6 +8,8 @@ from robot_hil.errors import ConfigError, DependencyError, TransportError
 
 PRESENT_POSITION, TORQUE_ENABLE = 132, 64
 """Addresses in the control table of the X series."""
+TRIES = 5
+"""For what must succeed once, when a bus is opened."""
 _POSITION_BYTES = 4
 _SLICE_S = 0.001  # the library asks again and again in a tight loop; waiting in the kernel leaves Python to the others
 
@@ -122,14 +124,15 @@ class DynamixelBus:
                 raise BusError(f"servo {servo} at {self.port} does not let its torque be switched off; restart it.")
 
     def _ask(self, question: Any, *what: int) -> Any:
-        """Ask twice at most: the first answer after the port was opened may be spoilt."""
-        try:
-            answer = question(self._handler, *what)
-            if answer[-2] != 0:
-                self._quiet()
+        """Ask again where need be: the first answers after a port was opened may be spoilt, or a computer busy."""
+        for _ in range(TRIES):
+            try:
                 answer = question(self._handler, *what)
-        except (OSError, IndexError) as error:
-            raise BusError(f"{self.port} fails: {error}") from error
+            except (OSError, IndexError) as error:
+                raise BusError(f"{self.port} fails: {error}") from error
+            if answer[-2] == 0:
+                break
+            self._quiet()
         return answer
 
     def _quiet(self) -> None:

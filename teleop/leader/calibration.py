@@ -149,6 +149,27 @@ def calibrate(
     return Calibration(joints=tuple(joints), gripper=gripper)
 
 
+def find_signs(
+    ticks: Sequence[int], joint_pos: Sequence[float], other_ticks: Sequence[int], other_pos: Sequence[float]
+) -> tuple[int, ...]:
+    """Return which way each servo turns, 1 or -1, from two poses of leader and robot, less than half a turn apart.
+
+    Raises `ConfigError` for a joint that moved less than 0.2 rad, or not as far on the leader as on the robot.
+    """
+    signs = []
+    pairs = zip(ticks, joint_pos, other_ticks, other_pos, strict=True)
+    for joint, (tick, angle, other_tick, other_angle) in enumerate(pairs, 1):
+        leader = ((other_tick - tick + TURN / 2) % TURN - TURN / 2) * RAD_PER_TICK
+        robot = other_angle - angle
+        if abs(robot) < 0.2 or abs(abs(leader) - abs(robot)) > 0.3:
+            raise ConfigError(
+                f"joint {joint} moved by {robot:.2f} rad on the robot and {leader:.2f} on the leader; "
+                "move each at least 0.2 rad, and both alike."
+            )
+        signs.append(1 if leader * robot > 0 else -1)
+    return tuple(signs)
+
+
 def _check_id(servo: int) -> None:
     if not 0 <= servo <= 252:
         raise ConfigError(f"servo id {servo} does not exist; allowed are 0 to 252.")

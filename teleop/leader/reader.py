@@ -1,5 +1,6 @@
 """The thread that reads a leader arm."""
 
+import contextlib
 import logging
 import threading
 import time
@@ -8,7 +9,7 @@ from dataclasses import dataclass
 from robot_hil.clock import Clock
 from robot_hil.errors import RobotHilError
 from robot_hil.teleop.base import RateMeter
-from robot_hil.teleop.leader.bus import BusError, ServoBus
+from robot_hil.teleop.leader.bus import TRIES, BusError, ServoBus
 from robot_hil.teleop.leader.calibration import Calibration
 
 _LOG = logging.getLogger(__name__)
@@ -51,7 +52,7 @@ class LeaderReader:
             return
         self._bus.open()
         try:
-            self._begin(self._clock.now(), self._bus.read())
+            self._begin(*self._first())
         except BaseException:
             self._bus.close()
             raise
@@ -66,6 +67,12 @@ class LeaderReader:
             self._thread.join()
             self._thread = None
             self._bus.close()
+
+    def _first(self) -> tuple[float, tuple[int, ...]]:
+        for _ in range(TRIES - 1):
+            with contextlib.suppress(BusError):
+                return self._clock.now(), self._bus.read()
+        return self._clock.now(), self._bus.read()
 
     def _run(self) -> None:
         failures, due = 0, time.monotonic()

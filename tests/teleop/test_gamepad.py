@@ -171,6 +171,12 @@ def test_the_gripper_keeps_what_it_was_told_while_held_and_forgets_it_then(bench
     bench.pad.axis("righttrigger", 0.0)
     bench.wait(2.0)
     assert bench.action() == {"gripper": -1.0}
+    bench.pad.axis("lefttrigger", 0.4)
+    assert bench.action() == {"gripper": -1.0}
+    bench.pad.axis("lefttrigger", 0.6)
+    assert bench.action() == {"gripper": 1.0}
+    bench.pad.axis("righttrigger", 0.6)
+    assert bench.action() == {"gripper": -1.0}
     bench.pad.release(DEAD_MAN)
     assert bench.settle().action is None
     bench.pad.press(DEAD_MAN)

@@ -7,7 +7,15 @@ import numpy as np
 import pytest
 
 from robot_hil.errors import ConfigError
-from robot_hil.teleop.leader.calibration import RAD_PER_TICK, TURN, Calibration, GripperServo, JointServo, calibrate
+from robot_hil.teleop.leader.calibration import (
+    RAD_PER_TICK,
+    TURN,
+    Calibration,
+    GripperServo,
+    JointServo,
+    calibrate,
+    find_signs,
+)
 
 GRIPPER = GripperServo(id=8, open_tick=1000, closed_tick=2000)
 POSE = (0.0, 0.3, 0.0, -2.4, 0.0, 2.7, 0.8)
@@ -95,3 +103,14 @@ def test_what_cannot_be_is_refused() -> None:
         GripperServo(id=8, open_tick=1000, closed_tick=1001)
     with pytest.raises(ConfigError, match="without joints"):
         Calibration(joints=())
+
+
+def test_signs_come_from_two_poses_also_over_the_wrap() -> None:
+    moved = [0.5, 0.5, -0.5, -0.5]
+    ticks = [2048, 2048, 10, 4090]
+    other = [2048 + 326, 2048 - 326, (10 - 326) % TURN, (4090 + 326) % TURN]
+    assert find_signs(ticks, [0.0] * 4, other, moved) == (1, -1, 1, -1)
+    with pytest.raises(ConfigError, match=r"joint 2 moved by 0\.10 rad"):
+        find_signs(ticks[:2], [0.0] * 2, other[:2], [0.5, 0.1])
+    with pytest.raises(ConfigError, match="joint 1"):
+        find_signs(ticks[:1], [0.0], [2048 + 326], [1.5])

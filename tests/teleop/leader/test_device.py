@@ -76,8 +76,7 @@ class Bench:
         begin, end = self.leader, np.array([*joints, *[0.0] * (7 - len(joints))])
         for share in np.linspace(0.0, 1.0, 2 + int(np.abs(end - begin).max() / 0.3)):
             self.jump(*(begin + share * (end - begin)))
-            answered = self.rig.answered
-            self.until(lambda n=answered: self.rig.answered > n + 1)
+            self.until(lambda: np.allclose(self.device._reader.latest.joint_pos, self.leader, atol=RAD_PER_TICK))
 
     def until(self, done: Callable[[], bool]) -> None:
         """Wait for the reader, which has its own pace."""
