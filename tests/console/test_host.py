@@ -13,6 +13,7 @@ import aiohttp
 import pytest
 from serving import robot_end, status, until
 
+from robot_hil.cli.main import main
 from robot_hil.console.auth import Tokens
 from robot_hil.console.host import ConsoleHost, free_port
 from robot_hil.console.link import LINK_FILE
@@ -81,8 +82,8 @@ def test_it_serves_the_robot_and_comes_back_with_the_same_address(robot, folder,
 
         async def drive(browser):
             async with browser.page() as page:
-                robot.link.send(status(state="HUMAN"))
-                await page.hear("state", lambda told: told["state"] == "HUMAN")
+                await page.say("keys", seq=1, t=1, down=["KeyW"])
+                until(robot.pages)
                 os.kill(host.pid, signal.SIGKILL)
                 await page.close_code()
 
@@ -93,6 +94,7 @@ def test_it_serves_the_robot_and_comes_back_with_the_same_address(robot, folder,
         assert second["url"] == url == host.url
         assert second["pid"] != first["pid"]
         assert host.starts == 2
+        until(lambda: robot.heard)
 
         async def again(browser):
             async with browser.page() as page:
@@ -235,6 +237,20 @@ def test_what_is_served_to_the_network_needs_https_and_shows_a_code(folder, tmp_
         process.kill()
         process.wait()
         process.stdout.close()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "say what to show"),
+        (["nowhere"], "is no run folder"),
+        (["--link", "ipc:///x", "--cert", "a.pem"], "come together"),
+    ],
+)
+def test_what_cannot_be_served_is_said(arguments, said, capsys, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["console", *arguments]) == 1
+    assert said in capsys.readouterr().err
 
 
 def test_a_host_never_makes_its_caller_wait_for_a_start() -> None:

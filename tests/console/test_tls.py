@@ -9,6 +9,7 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+from browser import chromium, require
 from cryptography import x509
 from serving import console_thread, until
 
@@ -153,6 +154,32 @@ def test_a_renewed_certificate_is_used_without_a_restart(tmp_path, monkeypatch, 
         first = served(server.port)
         (tls.default_folder() / "server.crt").unlink()
         until(lambda: served(server.port) != first)
+
+
+HELLO = """(token) => new Promise((resolve, reject) => {
+  const socket = new WebSocket(`wss://${location.host}/ws`);
+  socket.onopen = () => socket.send(JSON.stringify({ type: "hello", token }));
+  socket.onmessage = (event) => resolve(JSON.parse(event.data).type);
+  socket.onclose = () => reject(new Error("closed"));
+})"""
+
+
+def test_chromium_trusts_it_once_the_authority_is_imported(tmp_path, monkeypatch) -> None:
+    require("chromium", "certutil")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    with console_thread(tls=True) as server:
+        database = tmp_path / ".pki" / "nssdb"
+        database.mkdir(parents=True)
+        authority = str(tls.default_folder() / "ca.crt")
+        for command in (["-N", "--empty-password"], ["-A", "-t", "C,,", "-n", "console", "-i", authority]):
+            subprocess.run(["certutil", "-d", f"sql:{database}", *command], check=True, capture_output=True)
+        with chromium(tmp_path) as browser:
+            for name in ("127.0.0.1", "localhost"):
+                page = browser.new_page()
+                page.goto(f"https://{name}:{server.port}/")
+                assert page.evaluate("() => isSecureContext")
+                assert page.evaluate(HELLO, server.config.token) == "welcome"
+                page.close()
 
 
 def test_no_private_key_is_in_the_package() -> None:
