@@ -34,7 +34,7 @@ def test_the_movement_is_as_long_as_asked(text: str, moved: dict[str, float]) ->
     assert cell.say(text) == ""
     samples = cell.carry_out()
     assert cell.moved() == pytest.approx(moved, rel=1e-6)
-    assert all(sample.operator == "Ada" and sample.tail_s == 0.5 for sample in samples)
+    assert {(sample.operator, sample.tail_s, sample.words) for sample in samples} == {("Ada", 0.5, text)}
 
 
 @given(

@@ -57,6 +57,7 @@ class Scripted:
             device=self.name,
             operator="Åsa",
             tail_s=float(rng.uniform(0, 0.3)) if rng.random() < 0.5 else None,
+            words="left 2 cm" if engaged and rng.random() < 0.3 else "",
         )
 
     def drain_events(self) -> list[TeleopEvent]:
