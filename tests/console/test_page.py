@@ -16,8 +16,8 @@ from robot_hil.clock import MonotonicClock
 from robot_hil.console.messages import Ack, Device, Event, FromPage, Gone
 from robot_hil.data.operator_input import Button, Keys, Label, Pad, Words
 from robot_hil.report.metrics import EpisodeRow, JsonlSink
-from robot_hil.teleop.browser_gamepad import BrowserGamepad
-from robot_hil.teleop.keyboard import Keyboard
+from robot_hil.teleop.browser_gamepad import BrowserGamepad, BrowserGamepadConfig
+from robot_hil.teleop.keyboard import Keyboard, KeyboardConfig
 
 NASTY = "<img src=x onerror=\"document.body.dataset.broken='yes'\"><b>Eve</b>"
 
@@ -105,9 +105,13 @@ def desk(browser: Any) -> Iterator[Desk]:
 
 @contextmanager
 def devices(robot: Robot) -> Iterator[tuple[Keyboard, BrowserGamepad]]:
-    """Feed the devices of the robot's process, as its link's thread does."""
+    """Feed the devices of the robot's process, as its link's thread does; they are patient with a busy machine."""
     clock = MonotonicClock()
-    made = (Keyboard(SCALE, tool, clock), BrowserGamepad(SCALE, tool, clock))
+    patient = {"silence_s": 60.0, "max_age_s": 60.0, "tap_s": 60.0}
+    made = (
+        Keyboard(SCALE, tool, clock, KeyboardConfig(**patient)),
+        BrowserGamepad(SCALE, tool, clock, BrowserGamepadConfig(**patient)),
+    )
     hear = robot.link._on_message
 
     def also(message: Any) -> None:
