@@ -1,6 +1,8 @@
 """The thread that listens to a SpaceMouse: every report at once, signs of life in between, and what rest looks like."""
 
+import contextlib
 import logging
+import os
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -34,6 +36,8 @@ class ReaderConfig:
     """Between attempts to find an unplugged device [s]."""
     led: bool = True
     """Whether the ring light shows that the puck is in use."""
+    urgent: bool = True
+    """Whether the thread asks for the real-time scheduler, as the control loop does; it is granted to few users."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.rest_s < np.inf or not 0 <= self.max_bias < 1:
@@ -141,6 +145,8 @@ class Reader:
 
     def _run(self) -> None:
         problem = "its reader ended"
+        if self._config.urgent:
+            _hurry()
         try:
             if self._config.led and self._puck is not None:
                 self._puck.light(True)
@@ -224,3 +230,9 @@ class Reader:
             puck.light(True)
         self._adopt(puck)
         _LOG.info("the SpaceMouse %s is back", puck.model)
+
+
+def _hurry() -> None:
+    """Keep other processes from delaying this thread where that is permitted; what it starts does not inherit it."""
+    with contextlib.suppress(AttributeError, OSError):  # not on this system, or not for this user
+        os.sched_setscheduler(0, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, os.sched_param(1))

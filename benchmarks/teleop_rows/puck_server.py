@@ -1,6 +1,8 @@
 """SpaceMice of another process: it serves the sockets that the HID library in `tests/fake_hidapi.c` connects to."""
 
+import contextlib
 import multiprocessing
+import os
 import sys
 import threading
 import time
@@ -46,6 +48,8 @@ class Server:
 
 def _serve(pipe: Connection, folder: str) -> None:
     sys.path.insert(0, str(TESTS))
+    with contextlib.suppress(OSError):  # hardware does not wait for a processor; without permission it does here
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(2))
     bench = _Pucks(Path(folder))
     while True:
         command, *args = pipe.recv()

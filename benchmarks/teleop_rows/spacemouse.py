@@ -17,6 +17,7 @@ from types import ModuleType
 import numpy as np
 
 from robot_hil.actor.arbiter import Arbiter, ArbiterConfig, ArbiterState
+from robot_hil.actor.pacing import punctual
 from robot_hil.clock import MonotonicClock, VirtualClock
 from robot_hil.data.robot import ActionScale, ToolState
 from robot_hil.data.teleop import EventKind, SampleStatus, TeleopEvent, TeleopSample
@@ -32,7 +33,7 @@ SCALE = ActionScale(axes=("x", "y", "z", "rx", "ry", "rz"), linear_m=0.01, angul
 CLOCK = MonotonicClock()
 PERIOD_S = 0.01
 TAKEN = (ArbiterState.ENGAGING, ArbiterState.HUMAN, ArbiterState.RELEASING)
-RIG = "libhidapi of our own, served by another process, real reader thread"
+RIG = "libhidapi of our own, served by another process, real reader thread, loop as urgent as the control loop"
 
 
 def _tool() -> ToolState:
@@ -124,7 +125,7 @@ def s1(quick: bool) -> list[Row]:
     """Two devices, 250 samples per second each, a consumer at 10 Hz."""
     seconds = 6 if quick else 60
     samples = round(HZ * seconds)
-    with _served() as (folder, server):
+    with _served() as (folder, server), punctual():
         devices = []
         zone = DeflectionConfig(enter=1e-4, leave=0.0)  # every count drives: the action tells the sample's number
         for name, ids in (("left", COMPACT), ("right", WIRELESS)):
@@ -262,8 +263,9 @@ def _lose(loop: Loop, loss: Loss, cut: Callable[[], float]) -> None:
     over = threading.Event()
 
     def control() -> None:
-        while not over.is_set():
-            ticks.append(loop.tick())
+        with punctual():
+            while not over.is_set():
+                ticks.append(loop.tick())
 
     thread = threading.Thread(target=control)
     thread.start()
@@ -297,9 +299,10 @@ def _driving() -> Iterator[tuple[Loop, Server]]:
         device = SpaceMouse(SCALE, _tool, CLOCK, path=_path(folder, "puck", COMPACT))
         device.start()
         loop = Loop(device)
-        loop.during(0.7)
         try:
-            yield loop, server
+            with punctual():
+                loop.during(0.7)
+                yield loop, server
         finally:
             device.stop()
 

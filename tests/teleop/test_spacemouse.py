@@ -1,6 +1,8 @@
 """The SpaceMouse as a device, over reports in virtual time: what hands and buttons do, and how it begins and ends."""
 
+import os
 import sys
+import threading
 
 import numpy as np
 import pytest
@@ -255,6 +257,23 @@ def test_the_light_shows_that_it_is_in_use(rig):
     dark = rig(reader=ReaderConfig(led=False)).begin()
     dark.device.stop()
     assert dark.bench.written == []
+
+
+@pytest.mark.parametrize("permitted", [True, False])
+def test_its_thread_is_urgent_where_permitted(rig, monkeypatch, permitted):
+    asked = []
+
+    def schedule(pid: int, policy: int, parameter: os.sched_param) -> None:
+        asked.append((threading.current_thread().name, pid, policy & os.SCHED_RESET_ON_FORK != 0))
+        if not permitted:
+            raise PermissionError("no")
+
+    monkeypatch.setattr(os, "sched_setscheduler", schedule)
+    one = rig().begin()
+    assert one.latest().status is OK
+    assert asked == [("spacemouse", 0, True)]
+    rig(reader=ReaderConfig(urgent=False)).begin()
+    assert len(asked) == 1
 
 
 def test_what_is_not_there_is_refused_at_start(rig):
