@@ -43,6 +43,24 @@ class Robot:
     def __post_init__(self) -> None:
         self.link = RobotLink(self.welcome, self._hear)
 
+    @contextmanager
+    def says(self, **values: Any) -> Iterator[None]:
+        """Tell the console this status ten times per second, as a robot does."""
+        done = threading.Event()
+
+        def tell() -> None:
+            while not done.is_set():
+                self.link.send(status(**values))
+                done.wait(0.1)
+
+        thread = threading.Thread(target=tell, name="robot-status")
+        thread.start()
+        try:
+            yield
+        finally:
+            done.set()
+            thread.join()
+
     def _hear(self, message: ToRobot) -> None:
         self.heard.append(message)
         if self.answer and isinstance(message, FromPage) and isinstance(message.body, Button | Words):

@@ -31,6 +31,12 @@ class Page:
                         return message
                 self.told.append(await self.socket.receive_json())
 
+    async def live(self) -> None:
+        """Give signs of life, as pages do."""
+        while True:
+            await self.say("ping", t=-1)
+            await asyncio.sleep(0.3)
+
     async def close_code(self) -> int | None:
         """Wait for the end of the connection; return why."""
         async with asyncio.timeout(20):
@@ -53,12 +59,19 @@ class Browser:
             yield socket
 
     @asynccontextmanager
-    async def page(self, name: str = "ada", **hello: Any) -> AsyncIterator[Page]:
+    async def page(self, name: str = "ada", *, alive: bool = True, **hello: Any) -> AsyncIterator[Page]:
+        """Open a page; it says nothing of its own accord unless it is `alive`."""
         async with self.socket() as socket:
             page = Page(socket)
             await page.say("hello", **({"token": self.token, "name": name} | hello))
             page.welcome = await page.hear("welcome")
-            yield page
+            living = asyncio.create_task(page.live()) if alive else None
+            try:
+                yield page
+            finally:
+                if living is not None:
+                    living.cancel()
+                    await asyncio.gather(living, return_exceptions=True)
 
     def bearer(self, token: str | None = None) -> dict[str, str]:
         return {"Authorization": f"Bearer {token or self.token}"}

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import aiohttp
 import pytest
-from serving import robot_end, status, until
+from serving import robot_end, until
 
 from robot_hil.cli.main import main
 from robot_hil.console.auth import Tokens
@@ -199,9 +199,8 @@ def test_a_console_finds_the_robot_of_its_run_whenever_it_starts(folder, browse)
                 for _ in range(2):
                     with robot_end() as robot:
                         (folder / LINK_FILE).write_text(robot.link.endpoint)
-                        until(lambda: robot.heard)
-                        robot.link.send(status(state="HOLD"))
-                        await page.hear("state", lambda told: told["state"] == "HOLD")
+                        with robot.says(state="HOLD"):
+                            await page.hear("state", lambda told: told["state"] == "HOLD")
                     await page.hear("state", lambda told: told["state"] == "LOST")
                     page.told.clear()
 
