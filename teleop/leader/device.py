@@ -37,7 +37,7 @@ class LeaderConfig:
     """And at most per control period [rad]."""
     squeeze_s: float = 0.0
     """The trigger, squeezed fully for so long, engages; 0: it does not [s]."""
-    stale_s: float = 0.1
+    stale_s: float = 0.12
     """After a silence this long the arm is lost [s]."""
     forget_s: float = 0.5
     """When nobody asked for so long, the robot did something else meanwhile: the arm is let go [s]."""
