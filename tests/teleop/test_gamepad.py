@@ -16,10 +16,10 @@ from virtual_pad import VirtualPad
 from robot_hil.clock import VirtualClock
 from robot_hil.data.robot import ActionScale, ToolState
 from robot_hil.data.teleop import EventKind, SampleStatus, TeleopSample
-from robot_hil.errors import ConfigError, UnknownNameError
+from robot_hil.errors import ConfigError, DependencyError, UnknownNameError
 from robot_hil.protocols import Feedback, Monitored
 from robot_hil.teleop.gamepad import WAKING_S, Gamepad, GamepadConfig, find_gamepads
-from robot_hil.teleop.gamepad_sdl import BUTTONS, HUB
+from robot_hil.teleop.gamepad_sdl import BUTTONS, HUB, PadHub
 
 AXES = ("x", "y", "z", "rx", "ry", "rz", "gripper")
 SCALE = ActionScale(axes=AXES, linear_m=0.01, angular_rad=0.05, gripper_m=0.01)
@@ -318,6 +318,12 @@ def test_settings_that_cannot_work_are_refused() -> None:
         GamepadConfig(buttons={"rightshoulder": EventKind.SUCCESS})
     with pytest.raises(ConfigError, match="dead_zone 1"):
         GamepadConfig(dead_zone=1.0)
+
+
+def test_without_pygame_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pygame", None)
+    with pytest.raises(DependencyError, match=r"pip install robot_hil\[gamepad\]"):
+        PadHub().present()
 
 
 ALONE = """

@@ -1,12 +1,14 @@
 """The real Dynamixel library against servos at a pseudo-terminal."""
 
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 
 import pytest
 from servo_bus import ServoRig
 
-from robot_hil.errors import ConfigError, RobotHilError
+from robot_hil.errors import ConfigError, DependencyError, RobotHilError
 from robot_hil.teleop.leader.bus import BusError, DynamixelBus
 
 IDS = (1, 2, 3, 4, 5, 6, 7)
@@ -103,3 +105,15 @@ def test_a_closed_bus_says_so_and_closes_twice(rig: ServoRig) -> None:
     patiently(bus.open)
     bus.close()
     bus.close()
+
+
+def test_without_the_library_it_says_what_to_install(rig: ServoRig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "dynamixel_sdk", None)
+    with pytest.raises(DependencyError, match=r"pip install robot_hil\[leader\]"):
+        DynamixelBus(rig.port).open()
+
+
+def test_importing_the_device_loads_no_hardware_library() -> None:
+    code = "import sys, robot_hil.teleop.leader.device; print({'dynamixel_sdk', 'serial'} & set(sys.modules))"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert out == "set()\n"
