@@ -135,7 +135,7 @@ def test_a_spacemouse_is_measured_report_by_report(tmp_path: Path) -> None:
         hand.join()
         puck.unplug()
     assert found["spacemouse: at rest"].verdict is Verdict.FAIL
-    assert "bias 0.286" in found["spacemouse: at rest"].text
+    assert 0.2 < float(found["spacemouse: at rest"].text.partition("bias ")[2].partition(",")[0]) < 0.29
     assert "per second" in found["spacemouse: reports"].text
     assert found["spacemouse: broken reports"].verdict is Verdict.PASS
     assert found["spacemouse: lost reports"].verdict is Verdict.PASS
@@ -162,7 +162,7 @@ def test_a_page_is_measured_through_the_real_console() -> None:
                 await socket.send_json({"type": "hello", "token": token, "name": "ada"})
                 seq = 0
                 while not ended.is_set():
-                    seq += 1 if seq != 60 else 3  # two get lost
+                    seq += 1 if seq % 20 else 3  # two get lost now and then
                     await socket.send_json({"type": "keys", "seq": seq, "t": 0.0, "down": []})
                     await asyncio.sleep(0.02)
 
@@ -184,7 +184,8 @@ def test_a_page_is_measured_through_the_real_console() -> None:
         ended.set()
         thread.join(60)
     assert set(found) == {"page, keyboard: reports", "page, keyboard: age", "page, keyboard: lost reports"}
-    assert "2; allowed 0" in found["page, keyboard: lost reports"].text
+    assert int(found["page, keyboard: lost reports"].text.partition(";")[0]) >= 2
+    assert found["page, keyboard: lost reports"].verdict is Verdict.FAIL
     assert "per second" in found["page, keyboard: reports"].text
 
 
