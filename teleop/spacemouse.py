@@ -187,7 +187,7 @@ class SpaceMouse:
             name=self.name,
             kind=self.kind,
             status=status,
-            age_s=now - reading.t,
+            age_s=max(0.0, now - reading.t),
             rate_hz=reader.meter.rate(now) if reader else 0.0,
             engaged=self._engaged,
             problem=problem,

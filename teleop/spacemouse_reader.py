@@ -18,6 +18,8 @@ from robot_hil.teleop.spacemouse_puck import MOTION, Heard, Puck, Source
 _LOG = logging.getLogger(__name__)
 _BATCH = 256
 """Reports taken before the newest is shown; more than a HID queue holds."""
+_FEW = 10
+"""A puck with a bias keeps reporting it; fewer reports in the look at rest were a passing touch."""
 Twist = tuple[float, ...]
 _STILL: Twist = (0.0,) * 6
 
@@ -90,13 +92,13 @@ class Rest:
             self._heard.append(twist)
 
     def tick(self, t: float, twist: Twist) -> None:
-        """Judge once the time is over; `twist` is what counts when the puck said nothing all the while."""
+        """Judge once the time is over; `twist` is what the puck said last, perhaps long ago."""
         if self.known or t - self._began < self._config.rest_s:
             return
-        heard = np.array(self._heard or [twist])
+        heard = np.array([*self._heard, twist])
         mean = heard.mean(axis=0)
         self.known = bool((abs(mean) <= self._config.max_bias).all() and (abs(heard - mean) <= self._spread).all())
-        if self.known:
+        if self.known and len(heard) > _FEW:
             self.bias = tuple(mean.tolist())
         self._began, self._heard = t, []
 

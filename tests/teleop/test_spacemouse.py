@@ -134,6 +134,22 @@ def test_a_tap_during_the_look_is_no_bias():
     assert rest.bias == pytest.approx((0.02,) * 6)
 
 
+def test_a_few_reports_of_a_passing_touch_are_no_bias():
+    rest = Rest(ReaderConfig(), 0.08, 0.0)
+    for _ in range(5):
+        rest.hear((0.04,) * 6)
+    rest.tick(0.5, (0.0,) * 6)
+    assert rest.known
+    assert rest.bias == (0.0,) * 6
+
+
+def test_a_puck_that_fell_silent_while_deflected_is_not_at_rest():
+    rest = Rest(ReaderConfig(), 0.08, 0.0)
+    for t in (0.5, 1.0, 1.5):
+        rest.tick(t, (0.2,) * 6)
+        assert not rest.known
+
+
 def test_noise_at_rest_never_takes_over(rig):
     one = rig(silent_s=10.0)
     one.device.start()

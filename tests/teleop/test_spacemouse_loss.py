@@ -1,9 +1,11 @@
 """A SpaceMouse that falls silent, hangs, dies or is unplugged, in virtual time: lost is not released."""
 
+import random
 import time
 
+import numpy as np
 import pytest
-from fake_hidapi import REST, WIRELESS, motion
+from fake_hidapi import COMPACT, REST, WIRELESS, motion
 from puck_rig import DISCONNECTED, FORWARD, LOST, OK, button, counts, rigs, wait_until
 
 from robot_hil.teleop.spacemouse_reader import ReaderConfig
@@ -170,3 +172,45 @@ def test_a_broken_report_is_counted(rig):
     one.bench.send(b"\x01\x02", b"\x03", b"\x99")
     assert one.device.info().dropped == 2
     assert one.latest().engaged
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_whatever_happens_nothing_drives_that_was_not_let_go_of_since_the_last_loss(rig, seed):
+    rng = random.Random(seed)
+    one = rig(rng.choice([COMPACT, WIRELESS]), reader=ReaderConfig(retry_s=0.001, max_bias=0.0))
+    one.device.start()
+    rested = False  # the puck was seen at rest since the start, the last loss or the last plugging in
+    held = 0.0
+    drove = 0
+    for _ in range(120):
+        deed = rng.choice(["push", "push", "hold", "rest", "wait", "hang", "unplug", "nothing"])
+        if deed == "push":
+            held = rng.choice([-1.0, -0.3, 0.06, 0.5])
+        elif deed == "rest":
+            held = 0.0
+        elif deed == "hang":
+            one.bench.thawed.clear()
+            one.clock.advance(rng.choice([0.01, 0.3]))
+            rested &= one.latest().status is OK
+            one.bench.thawed.set()
+        elif deed == "unplug":
+            one.bench.plugged = False
+            wait_until(lambda: one.device.latest().status is DISCONNECTED)
+            one.bench.plugged = True
+            wait_until(lambda: one.device.latest().status is OK)
+            rested = False
+        if deed in ("push", "hold", "rest", "hang", "unplug"):
+            one.push(counts(held))
+            rested |= held == 0.0
+        else:
+            one.wait(rng.choice([0.01, 0.1, 0.2]))
+        sample = one.latest()
+        rested &= sample.status is OK
+        if sample.engaged:
+            drove += 1
+            assert rested
+            assert sample.status is OK
+            assert sample.action[0] == pytest.approx(-np.sign(held) * (abs(held) - 0.04) / 0.96, abs=0.002)
+        elif rested:
+            assert abs(held) <= 0.08
+    assert drove > 0
