@@ -66,7 +66,8 @@ class Origins:
         if name in self._names or is_loopback(name):
             return True
         try:
-            return ipaddress.ip_address(name) == ipaddress.ip_address(local_address.partition("%")[0])
+            local = ipaddress.ip_address(local_address.partition("%")[0])
+            return ipaddress.ip_address(name) in (local, getattr(local, "ipv4_mapped", None))
         except ValueError:
             return False
 

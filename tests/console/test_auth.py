@@ -58,6 +58,7 @@ def test_only_names_and_addresses_of_this_machine_are_answered() -> None:
     for host in ("evil.example:8443", "10.0.0.8:8443", "", "localhost.evil.example"):
         assert not origins.knows_host(host, "10.0.0.7"), host
     assert origins.knows_host("[fd00::7]:8443", "fd00:0::7")
+    assert origins.knows_host("10.0.0.7:8443", "::ffff:10.0.0.7")
 
 
 def test_addresses_of_this_machine() -> None:
