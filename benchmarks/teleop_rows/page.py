@@ -30,6 +30,23 @@ PRESSES = """() => {
 }"""
 
 
+PONGS = """
+    // The least of (arrival in the page - console's time of sending): one half of what the clocks' offset needs.
+    window.back = Infinity;
+    const Native = WebSocket;
+    window.WebSocket = class extends Native {
+        constructor(...all) {
+            super(...all);
+            this.addEventListener('message', ({ data }) => {
+                const now = performance.now();
+                const message = typeof data === 'string' ? JSON.parse(data) : {};
+                if (message.type === 'pong') window.back = Math.min(window.back, now - message.s);
+            });
+        }
+    };
+"""
+
+
 def tool() -> ToolState:
     """Return a tool that is open."""
     return ToolState(
@@ -90,6 +107,7 @@ def desk() -> Iterator[tuple[Any, Listener]]:
 
     with robot_end() as robot, console_thread(link=robot.link.endpoint) as server, chromium() as browser:
         page = browser.new_page(viewport={"width": 1400, "height": 900})
+        page.add_init_script(PONGS)
         listener = Listener(robot)
         page.goto(server.url())
         page.wait_for_selector("#seat.mine")
@@ -109,7 +127,7 @@ def k1(quick: bool) -> list[Row]:
         until(lambda: len(listener.edges()) >= 2 * taps)
         edges = listener.edges()
         seen = page.evaluate("() => window.edges")
-        delays = _delays(listener, seen, edges)
+        delays = _delays(page, listener, seen, edges)
         rows = [
             exactly("K1 press edges", sum(kind == "press" for kind, _, _ in edges), taps, "edges"),
             exactly("K1 release edges", sum(kind == "release" for kind, _, _ in edges), taps, "edges"),
@@ -119,16 +137,17 @@ def k1(quick: bool) -> list[Row]:
         return [*rows, *_blur(page, listener), *_beats(listener)]
 
 
-def _offset(listener: Listener) -> float:
-    """Return this process' time - the page's [ms], as the console knows it from pings with the least round trip."""
-    return statistics.median(1e3 * one.t_page - body.t for _, one, body in listener.told()[-20:])
+def _offset(page: Any, listener: Listener) -> float:
+    """Return this machine's monotonic time - the page's [ms], from the quickest messages there and back."""
+    there = min(1e3 * one.t_recv - body.t for _, one, body in listener.told())
+    return float(there - page.evaluate("() => window.back")) / 2
 
 
-def _delays(listener: Listener, seen: list[float], edges: list[tuple[str, float, float]]) -> list[float]:
+def _delays(page: Any, listener: Listener, seen: list[float], edges: list[tuple[str, float, float]]) -> list[float]:
     """Return [ms] from each key event in the page to its arrival; one endless delay if their numbers differ."""
     if len(seen) != len(edges):
         return [float("inf")]
-    offset = _offset(listener)
+    offset = _offset(page, listener)
     return [1e3 * arrived - (stamp + offset) for stamp, (_, _, arrived) in zip(seen, edges, strict=True)]
 
 
@@ -146,7 +165,7 @@ def _blur(page: Any, listener: Listener) -> list[Row]:
     page.evaluate("() => { document.hasFocus = () => false; dispatchEvent(new Event('blur')); }")
     until(lambda: not listener.told()[-1][2].armed)
     arrived, _, last = listener.told()[-1]
-    took = 1e3 * arrived - (page.evaluate("() => window.blurred") + _offset(listener))
+    took = 1e3 * arrived - (page.evaluate("() => window.blurred") + _offset(page, listener))
     return [
         exactly("K1 edges of auto-repeat", repeats, 0, "edges"),
         exactly("K1 keys down after blur", len(last.down) - 1, 0, "keys", "the digit of the speed stays"),

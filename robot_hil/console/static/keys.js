@@ -42,7 +42,7 @@ export class KeyCapture {
     const command = this.commands[event.code];
     if (!drives && !command) return;
     if (event.code !== "Space" && document.querySelector("dialog[open]")) return; // reading: only the stop works
-    if (command && (event.code === "Enter" || event.code === "Space") && reached_by_tab()) return;
+    if (event.code === "Enter" && reached_by_tab()) return; // it presses that button; Space is the stop everywhere
     event.preventDefault();
     if (event.repeat) return;
     if (command) return command(true, event);

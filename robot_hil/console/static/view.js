@@ -33,7 +33,7 @@ export function show_state(state, { pilot }) {
   const drives = name === "HUMAN" && pilot.you && state.driver;
   text($("reason"), sentence(state.reason) || (drives ? "You drive. Let go to give the robot back." : word.say));
   const waiting = SHOWN[state.waiting];
-  const also = name === "ESTOP" && state.reason && !waiting ? word.say : "";
+  const also = (name === "ESTOP" || state.robot === false) && state.reason && !waiting ? word.say : "";
   text($("message"), [state.message, waiting, also].filter(Boolean).map(sentence).join("  "));
   flag($("say"), "urgent", ["HOLD", "LOST", "ESTOP", "OFFLINE"].includes(name));
   text($("episode"), state.episode_id >= 0 ? `#${state.episode_id}` : "–");
