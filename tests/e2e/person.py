@@ -71,11 +71,16 @@ class Program:
 
 
 class Eyes:
-    """Watches the robot as an observer over a socket of its own: what a person sees on the screen."""
+    """Watches the robot as an observer over a socket of its own: what a person sees on the screen.
 
-    def __init__(self, origin: str, token: str) -> None:
-        self.origin, self.token = origin, token
+    As a `pilot` it also presses buttons: `say`.
+    """
+
+    def __init__(self, origin: str, token: str, role: str = "observer") -> None:
+        self.origin, self.token, self.role = origin, token, role
         self.state: dict[str, Any] = {}
+        self.acks: dict[str, dict[str, Any]] = {}
+        self._say: list[dict[str, Any]] = []
         self._done = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._watch()), daemon=True)
         self._thread.start()
@@ -90,18 +95,38 @@ class Eyes:
 
     async def _read(self, session: aiohttp.ClientSession) -> None:
         async with session.ws_connect(f"{self.origin}/ws", headers={"Origin": self.origin}) as socket:
-            hello = {"type": "hello", "v": 1, "token": self.token, "client": "console", "role": "observer"}
+            hello = {"type": "hello", "v": 1, "token": self.token, "client": "console", "role": self.role}
             await socket.send_json(hello)
+            if self.role == "pilot":
+                await socket.send_json({"type": "pilot", "want": True})
             while not self._done.is_set():
+                said, self._say = self._say, []
+                for message in said:
+                    await socket.send_json(message)
                 try:
-                    message = await socket.receive(timeout=0.5)
+                    message = await socket.receive(timeout=0.1)
                 except TimeoutError:
+                    await socket.send_json({"type": "ping", "t": 0.0})
                     continue
                 if message.type is not aiohttp.WSMsgType.TEXT:
                     return
                 content = json.loads(message.data)
                 if content["type"] == "state":
                     self.state = content
+                elif content["type"] == "ack":
+                    self.acks[content["id"]] = content
+
+    def say(self, message: dict[str, Any]) -> dict[str, Any]:
+        """Send what has an id; return its acknowledgement."""
+        self._say = [*self._say, message]
+        deadline = time.monotonic() + PATIENCE_S
+        while message["id"] not in self.acks:
+            assert time.monotonic() < deadline, f"no answer to {message}"
+            time.sleep(0.01)
+        return self.acks[message["id"]]
+
+    def press(self, number: str, kind: str, reason: str = "") -> dict[str, Any]:
+        return self.say({"type": "event", "id": number, "kind": kind, "reason": reason})
 
     def close(self) -> None:
         self._done.set()
