@@ -114,6 +114,15 @@ class Feedback(Protocol):
         ...
 
 
+@runtime_checkable
+class Releasable(Protocol):
+    """A device that stays engaged until it is told to let go, e.g. a leader arm."""
+
+    def request_release(self) -> None:
+        """Let go; any thread, returns at once, does nothing when not engaged."""
+        ...
+
+
 class Policy(Protocol):
     """What the control loop asks for actions."""
 

@@ -16,6 +16,7 @@ from robot_hil.console.messages import Ack, Event, FromPage, Gone, Haptic, Statu
 from robot_hil.data.operator_input import Button, Words
 from robot_hil.data.specs import Array
 from robot_hil.data.teleop import EventKind, TeleopEvent
+from robot_hil.protocols import Releasable
 
 if TYPE_CHECKING:
     import gymnasium
@@ -177,6 +178,10 @@ class Operator:
             return "clearing an e-stop needs a reason, in words"
         if body.kind == "estop":
             self.guard.emergency_stop(f"e-stop by {who}")  # the edge below tells the loop
+        if body.kind in ("pause", "estop"):
+            for device in self.station.devices:
+                if isinstance(device, Releasable):
+                    device.request_release()  # a leader arm cannot be let go of by opening the hand
         self.station.post(TeleopEvent(kind=EventKind(body.kind), t=t, source=who, reason=body.reason))
         level = "error" if body.kind == "estop" else "info"
         self.log(level, f"{who}: {body.kind}" + (f" ({body.reason})" if body.reason else ""))

@@ -1,4 +1,4 @@
-"""The console of a training run: pause, e-stop with its two steps, a verdict after the fact; the run goes on each time."""
+"""The console of a training run: pause, e-stop with its two steps, a verdict after the fact; the run goes on."""
 
 import json
 import time
