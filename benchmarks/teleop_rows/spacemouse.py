@@ -227,10 +227,13 @@ class Loss:
     unasked: int = 0
     """Ticks in which the device drove although it had not been let go of."""
     not_held: int = 0
+    void: int = 0
+    """Attempts that do not count because nothing drove any more when the cut came."""
 
     def rows(self, row: str, what: str, by_itself: bool = True) -> list[Row]:
         """Return the rows of one kind of loss; `by_itself` says that the device came back without being started."""
         note = f"{RIG}; {len(self.zero)} times at full deflection, arbiter at 100 Hz, from the moment of the loss"
+        note += f"; {self.void} more were void, the machine had stalled before" if self.void else ""
         name = f"{row} {what}"
         rows = [
             at_most(f"{name}: command zero, largest", max(self.zero), 100, "ms", note),
@@ -274,6 +277,9 @@ def _lose(loop: Loop, loss: Loss, cut: Callable[[], float]) -> None:
     time.sleep(0.6)
     over.set()
     thread.join()
+    if not [tick for tick in ticks if tick.t <= t][-1].sample.engaged:
+        loss.void += 1  # the machine had stalled, and the device was lost already
+        return
     zero = next(tick.t for tick in ticks if tick.t > t and not tick.moves)
     loss.zero.append(1000 * (zero - t))
     gone = next(tick.t for tick in ticks if tick.t > t and tick.sample.status is SampleStatus.DISCONNECTED)
