@@ -26,7 +26,7 @@ from robot_hil.console.link import RobotLink
 from robot_hil.console.messages import Ack, FromPage, Gone, Haptic, Status, ToRobot, Welcome, allowed
 from robot_hil.data.operator_input import Button, XrEvent, XrFrame
 from robot_hil.data.robot import ActionScale, ToolState
-from robot_hil.data.teleop import EventKind, TeleopEvent, TeleopSample
+from robot_hil.data.teleop import EventKind, SampleStatus, TeleopEvent, TeleopSample
 from robot_hil.teleop.webxr.config import WebXRConfig
 from robot_hil.teleop.webxr.device import WebXR
 from robot_hil.teleop.webxr.quaternion import from_rotvec, multiply
@@ -322,6 +322,20 @@ def wait_for(condition: Callable[[], Any], what: str, seconds: float = 30.0) -> 
         if time.monotonic() > end:
             raise AssertionError(f"{what} did not happen within {seconds:g} s")
         time.sleep(0.002)
+
+
+def drive(page: Page, robot: Robot, side: str = "right") -> None:
+    """Squeeze afresh until the arm follows, again when the machine was too busy; a person resumes after a loss."""
+    for _ in range(20):
+        page.do("button", side, "squeeze", 0)
+        wait_for(lambda: robot.device.info().status is SampleStatus.OK, "an idle headset that works")
+        if robot.state is ArbiterState.HOLD:
+            robot.resume()
+        page.do("button", side, "squeeze", 1)
+        with suppress(AssertionError):
+            wait_for(lambda: robot.state is ArbiterState.HUMAN, "a takeover", 1.0)
+            return
+    raise AssertionError(f"the headset cannot take over: {robot.device.info()}, {robot.arbiter.reason}")
 
 
 @contextmanager

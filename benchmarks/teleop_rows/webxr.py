@@ -8,7 +8,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ import headset
 from robot_hil.actor.arbiter import ArbiterState
 from robot_hil.data.teleop import SampleStatus
 
-HUMAN, HOLD, POLICY = ArbiterState.HUMAN, ArbiterState.HOLD, ArbiterState.POLICY
+HOLD, POLICY = ArbiterState.HOLD, ArbiterState.POLICY
 NOTE = "IWER in Chromium, software rendering at 480x320, page to robot over TLS and the console's own process"
 MEMORY_MIB = 5.0
 
@@ -40,20 +40,6 @@ def worn(robot: headset.Robot, **options: Any) -> Iterator[tuple[headset.Page, h
             page.enter()
             headset.wait_for(lambda: len(robot.frames) > 30, "frames of the headset")
             yield page, proxy
-
-
-def drive(page: headset.Page, robot: headset.Robot) -> None:
-    """Squeeze afresh until the arm follows, again when the machine was too busy; a person resumes after a loss."""
-    for _ in range(20):
-        page.do("button", "right", "squeeze", 0)
-        headset.wait_for(lambda: robot.device.info().status is SampleStatus.OK, "an idle headset that works")
-        if robot.state is HOLD:
-            robot.resume()
-        page.do("button", "right", "squeeze", 1)
-        with suppress(AssertionError):
-            headset.wait_for(lambda: robot.state is HUMAN, "a takeover", 1.0)
-            return
-    raise AssertionError("the headset cannot take over: the machine is too busy for its watchdogs")
 
 
 def monotonic(wall: float) -> float:
@@ -104,7 +90,7 @@ def v2(quick: bool) -> list[Row]:
     for what, name in (("unseen", "null pose"), ("guessed", "estimated pose")):
         robot = headset.Robot(100.0)
         with worn(robot) as (page, _):
-            drive(page, robot)
+            headset.drive(page, robot)
             page.do("glide", "right", 0.0, 0.05, -0.05, 0.5)
             time.sleep(0.8)
             page.set(f"{what}.right", True)
@@ -119,7 +105,7 @@ def v2(quick: bool) -> list[Row]:
             robot.resume()  # refused while the clutch is held
             time.sleep(0.3)
             moved = max(float(np.abs(entry[1] - at).max()) for entry in since(robot, t))
-            drive(page, robot)
+            headset.drive(page, robot)
             page.do("glide", "right", 0.0, 0.3, 0.0, 0.5)  # faster than the arm may be
             time.sleep(1.0)
             places = np.array([entry[1] for entry in since(robot, t)])
@@ -142,7 +128,7 @@ def v3(quick: bool) -> list[Row]:
         for i in range(tries):
             page.do("glide", "right", 0.0, 0.04 * (-1) ** i, 0.03 * (-1) ** i, 0.4)
             t = time.monotonic()
-            drive(page, robot)
+            headset.drive(page, robot)
             first = next(entry[3].action for entry in since(robot, t) if entry[3].action is not None)
             worst_m = max(worst_m, robot.scale.linear_m * float(np.linalg.norm(first[:3])))
             worst_rad = max(worst_rad, robot.scale.angular_rad * float(np.linalg.norm(first[3:6])))
@@ -198,7 +184,7 @@ def v4(quick: bool) -> list[Row]:
         for _ in range(tries):
             robot = headset.Robot(100.0)
             with worn(robot, proxied=True) as (page, proxy):
-                drive(page, robot)
+                headset.drive(page, robot)
                 page.do("circle", "right", 0.1, 0.1)
                 time.sleep(1.0)
                 t_lost = lose(page, proxy)
@@ -224,7 +210,7 @@ def v5(quick: bool) -> list[Row]:
     robot = headset.Robot(100.0)
     with worn(robot, proxied=True) as (page, proxy):
         for _ in range(tries):
-            drive(page, robot)
+            headset.drive(page, robot)
             page.do("glide", "right", 0.0, 0.05, 0.0, 1.0)
             time.sleep(0.5)
             clients, frames = len(robot.clients), len(robot.frames)
@@ -253,7 +239,7 @@ def v6(quick: bool) -> list[Row]:
     with worn(robot) as (page, _):
         for _ in range(tries):
             page.page.evaluate("headset.device.position.set(0.3, 1.6, 0.2)")
-            drive(page, robot)
+            headset.drive(page, robot)
             time.sleep(0.3)
             before = robot.pos.copy()
             t_lost = _wall(page, "recentre")
@@ -275,7 +261,7 @@ def v7(quick: bool) -> list[Row]:
         with worn(robot, proxied=True) as (page, proxy):
             proxy.delay, proxy.jitter = delay, jitter
             time.sleep(3.0)  # the page learns its clock anew
-            drive(page, robot)
+            headset.drive(page, robot)
             first, start = len(robot.frames), robot.pos.copy()
             began = monotonic(page.do("circle", "right", 0.1, 0.1))
             time.sleep(seconds)

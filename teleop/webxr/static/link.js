@@ -1,7 +1,8 @@
 // The control connection: says hello, keeps the clock, comes back by itself, and repeats buttons until they arrived.
 const RETRY_MS = 250, PING_MS = 200, SILENT_MS = 2000, REPEAT_MS = 250, MAX_BUFFER = 65536, VERSION = 1;
 const SECONDS = 10;  // the shortest round trip of so long counts
-const FRAME_PING_MS = 20, LATE_MS = 60, LATE_TIMES = 2.5;  // an answer later than that: something fills up on the way
+// An answer later than that: something fills up on the way, and frames become as rare as they may be.
+const FRAME_PING_MS = 20, LATE_MS = 60, LATE_TIMES = 2.5, RARE_MS = 50;
 const FINAL = {4401: 'The link is not valid: open the one that the console printed.', 4426: 'Reload this page: the console is newer.'};
 
 export function socketUrl(path) {
@@ -15,7 +16,7 @@ export class Link {
     this.problem = '';
     this.waiting = new Map();  // buttons that are not acknowledged yet
     this.forget();
-    this.nextPing = this.nextRepeat = this.retryAt = this.heard = 0;
+    this.nextPing = this.nextRepeat = this.retryAt = this.heard = this.frameAt = 0;
     this.socket = null;
     this.ready = false;        // the console said welcome
     setInterval(() => this.tick(), 50);
@@ -104,11 +105,12 @@ export class Link {
     }
   }
 
-  // Sends a frame unless earlier ones are still on their way for longer than usual: old poses help nobody.
+  // Sends a frame, rarely while earlier ones are on their way for longer than usual: old poses help nobody.
   sendFrame(body) {
-    const now = performance.now();
-    if (now - this.unanswered[0] > Math.max(LATE_MS, LATE_TIMES * this.rtt)) return false;
+    const now = performance.now(), late = now - this.unanswered[0] > Math.max(LATE_MS, LATE_TIMES * this.rtt);
+    if (late && now - this.frameAt < RARE_MS) return false;
     if (now >= this.nextPing - PING_MS + FRAME_PING_MS) this.ping(now);
+    this.frameAt = now;
     return this.send(body);
   }
 

@@ -7,11 +7,14 @@ precision mediump float;
 in vec2 at; uniform vec4 colour; uniform sampler2D image; uniform float textured; out vec4 result;
 void main() { result = textured > 0.5 ? texture(image, at) * colour : colour; }`;
 
-export const COLOURS = {
-  POLICY: '#2f8fff', ENGAGING: '#7fd08a', HUMAN: '#2fbf4f', RELEASING: '#7fd08a', HOLD: '#ffb020', LOST: '#ff5fd2',
-  ESTOP: '#ff2a2a', IDLE: '#8a97a5', OFFLINE: '#ff5fd2', 'NO ROBOT': '#8a97a5',
+// The same words and colours as in the console.
+const LOOKS = {
+  POLICY: ['POLICY', '#5aa9ff'], ENGAGING: ['HUMAN', '#ffb454'], HUMAN: ['HUMAN', '#ffb454'], RELEASING: ['HUMAN', '#ffb454'],
+  HOLD: ['HOLD', '#d58cff'], LOST: ['LOST', '#ffe14d'], ESTOP: ['STOPPED', '#ff5a4f'], IDLE: ['IDLE', '#8fa3b8'],
+  'NO ROBOT': ['NO ROBOT', '#5d6c7d'], OFFLINE: ['NO LINK', '#ffe14d'],
 };
-export const colourOf = word => COLOURS[word] ?? COLOURS.IDLE;
+export const wordOf = state => (LOOKS[state] ?? [state])[0];
+export const colourOf = state => (LOOKS[state] ?? LOOKS.IDLE)[1];
 const AWAY_M = 1.7, BOARD = [1024, 320], TAG = [512, 64], CHIP = [512, 96];
 const rgba = (hex, alpha = 1) => [1, 3, 5].map(i => parseInt(hex.slice(i, i + 2), 16) / 255).concat(alpha);
 
@@ -90,13 +93,13 @@ export class Scene {
     return texture;
   }
 
-  // Draws one frame. `shown` = {word, lines: [..], cameras, hands: [{pose, colour}]}.
+  // Draws one frame. `shown` = {state, lines: [..], cameras, hands: [{pose, colour}]}.
   draw(layer, viewer, shown) {
     const {gl} = this, base = this.seeThrough ? 1.85 : 1.3;  // see-through: above the robot
     const board = this.texture('board', this.board.canvas, this.writeBoard(shown));
-    const chip = this.texture('chip', this.chip.canvas, this.writeChip(shown.word));
+    const chip = this.texture('chip', this.chip.canvas, this.writeChip(shown.state));
     const pictures = this.pictures(shown.cameras, base);
-    const tint = rgba(colourOf(shown.word));
+    const tint = rgba(colourOf(shown.state));
     gl.bindFramebuffer(gl.FRAMEBUFFER, layer.framebuffer);
     gl.clearColor(...(this.seeThrough ? [0, 0, 0, 0] : [.045, .06, .08, 1]));
     gl.clear(gl.COLOR_BUFFER_BIT | gl.DEPTH_BUFFER_BIT);
@@ -167,27 +170,27 @@ export class Scene {
     return this.texture(`tag ${camera.name}`, tag.canvas, changed);
   }
 
-  writeBoard({word, lines}) {
-    const {context} = this.board, [width, height] = BOARD, text = [word, ...lines].join('\n');
+  writeBoard({state, lines}) {
+    const {context} = this.board, [width, height] = BOARD, text = [state, ...lines].join('\n');
     if (this.board.text === text) return false;
     this.board.text = text;
-    context.fillStyle = '#10151b';
+    context.fillStyle = '#131a23';
     context.fillRect(0, 0, width, height);
     context.lineWidth = 22;
-    context.strokeStyle = colourOf(word);
+    context.strokeStyle = colourOf(state);
     context.strokeRect(11, 11, width - 22, height - 22);
-    write(context, word, width / 2, 126, '800 104px system-ui, sans-serif', colourOf(word), width - 80);
+    write(context, wordOf(state), width / 2, 126, '800 104px system-ui, sans-serif', colourOf(state), width - 80);
     lines.slice(0, 3).forEach((line, i) => write(
       context, line, width / 2, 188 + 48 * i, `${i ? 34 : 38}px system-ui, sans-serif`, i ? '#93a1b0' : '#e8edf2', width - 80));
     return true;
   }
 
-  writeChip(word) {
-    if (this.chip.text === word) return false;
-    this.chip.text = word;
+  writeChip(state) {
+    if (this.chip.text === state) return false;
+    this.chip.text = state;
     const {context} = this.chip;
     context.clearRect(0, 0, ...CHIP);
-    write(context, word, CHIP[0] / 2, 74, '800 76px system-ui, sans-serif', colourOf(word), CHIP[0] - 20);
+    write(context, wordOf(state), CHIP[0] / 2, 74, '800 76px system-ui, sans-serif', colourOf(state), CHIP[0] - 20);
     return true;
   }
 }

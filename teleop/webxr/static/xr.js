@@ -1,7 +1,7 @@
 // Drive a robot with a headset: the page before it is put on, and the session.
 import {Input, pulse} from './input.js';
 import {Link} from './link.js';
-import {Scene, colourOf} from './scene.js';
+import {Scene, colourOf, wordOf} from './scene.js';
 import {Video} from './video.js';
 
 const NOTE_MS = 5000, STANDING = ['HOLD', 'LOST'];
@@ -58,7 +58,7 @@ function connectionChanged() {
 
 // -- the page -----------------------------------------------------------------------------------------------------------
 
-const word = () => link.ready ? status?.state ?? 'IDLE' : 'OFFLINE';
+const stateNow = () => link.ready ? status?.state ?? 'IDLE' : 'OFFLINE';
 
 function pilotText() {
   if (pilot.you) return 'you';
@@ -71,11 +71,11 @@ function reasonText() {
 }
 
 function show() {
-  const state = word();
+  const state = stateNow();
   if (performance.now() - noted > NOTE_MS) note = '';
   document.documentElement.style.setProperty('--state', colourOf(state));
   Object.assign(document.body.dataset, {link: link.ready ? 'open' : link.final ? 'refused' : 'connecting', session: session ? 'on' : 'off', pilot: String(pilot.you)});
-  $('state').textContent = state;
+  $('state').textContent = wordOf(state);
   $('state').dataset.state = state;
   $('reason').textContent = note || reasonText();
   $('link').textContent = link.ready ? `connected${link.offset === null ? '' : `, ${Math.round(link.rtt)} ms`}` : link.problem || 'connecting…';
@@ -148,7 +148,7 @@ async function enter() {
   session.requestAnimationFrame(frame);
 }
 
-const standing = () => STANDING.includes(word());
+const standing = () => STANDING.includes(stateNow());
 
 function resume() {
   link.press('resume', 'the VR page');
@@ -176,12 +176,12 @@ function shown(xrFrame) {
     const pose = gripSpace && xrFrame.getPose(gripSpace, space);
     if (!pose) continue;
     const squeezed = (input.now[handedness]?.[1] ?? 0) >= .9;
-    hands.push({matrix: pose.transform.matrix, colour: pose.emulatedPosition ? '#ff5fd2' : squeezed ? colourOf(word()) : '#c8d2dc'});
+    hands.push({matrix: pose.transform.matrix, colour: pose.emulatedPosition ? '#ff5a4f' : squeezed ? colourOf(stateNow()) : '#c8d2dc'});
   }
   const seat = pilot.you ? '' : `Pilot: ${pilotText()}`;
   const goOn = standing() && pilot.you ? 'Let go, then A or X: go on' : '';
   const lines = [note || reasonText(), goOn, seat || (status?.driver ? `Driving: ${status.driver}` : ''), task].filter(Boolean);
-  return {word: word(), lines, cameras: [...video.cameras.values()], hands};
+  return {state: stateNow(), lines, cameras: [...video.cameras.values()], hands};
 }
 
 navigator.xr?.addEventListener?.('devicechange', prepare);

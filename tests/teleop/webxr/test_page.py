@@ -6,7 +6,7 @@ The machine may be busy, so watchdogs are given a second here; their real times 
 import browser
 import numpy as np
 import pytest
-from headset import Robot, station, wait_for
+from headset import Robot, drive, station, wait_for
 
 from robot_hil.actor.arbiter import ArbiterState
 from robot_hil.data.operator_input import Button, XrEvent
@@ -51,17 +51,6 @@ def page(setup):
 @pytest.fixture
 def proxy(setup):
     return setup[1]
-
-
-def drive(page, robot, side="right"):
-    """Squeeze afresh, until the robot follows."""
-    page.do("button", side, "squeeze", 0)
-    wait_for(lambda: robot.device.latest().status is SampleStatus.OK, "an idle headset that works")
-    if robot.state is HOLD:
-        robot.resume()
-    wait_for(lambda: robot.state is ArbiterState.POLICY, "the policy's turn")
-    page.do("button", side, "squeeze", 1)
-    wait_for(lambda: robot.state is HUMAN, "a takeover")
 
 
 def test_page_before_entering_says_what_matters(page, robot):
@@ -143,8 +132,28 @@ def test_both_sticks_stop_the_robot(page, robot):
     for side in ("left", "right"):
         page.do("button", side, "thumbstick", 1)
     wait_for(lambda: robot.state is ArbiterState.ESTOP, "the e-stop")
-    wait_for(lambda: page.word() == "ESTOP", "the word ESTOP on the page")
+    wait_for(lambda: page.word() == "STOPPED", "the word STOPPED on the page")
     wait_for(lambda: any(isinstance(m.body, Button) and m.body.kind == "estop" for m in robot.heard), "the button too")
+
+
+def test_a_button_resumes_after_a_loss_and_is_no_verdict_then(page, robot):
+    page.enter()
+    drive(page, robot)
+    page.do("recentre")
+    wait_for(lambda: page.word() == "LOST", "the word LOST on the page")
+    page.do("button", "right", "squeeze", 0)
+    wait_for(lambda: robot.device.latest().status is SampleStatus.OK, "an idle headset that works")
+    page.do("button", "right", "a", 1)
+    wait_for(lambda: robot.state is ArbiterState.POLICY, "the policy's turn")
+    seen = len(robot.frames)
+    wait_for(lambda: len(robot.frames) > seen + 5, "frames with the button still down")
+    assert [m.body.kind for m in robot.heard if isinstance(m.body, Button)] == ["resume"]
+    assert EventKind.SUCCESS not in [event.kind for event in robot.events]
+    page.do("button", "right", "a", 0)
+    wait_for(lambda: page.word() == "POLICY", "the word POLICY on the page")
+    wait_for(lambda: not robot.frames[-1].body.right.buttons[4], "the button let go")
+    page.do("button", "right", "a", 1)
+    wait_for(lambda: EventKind.SUCCESS in [event.kind for event in robot.events], "a verdict")
 
 
 def test_who_only_watches_can_stop(page, robot):
