@@ -93,7 +93,8 @@ class Video:
                 camera.image, camera.stamp = image, stamp
                 self._encode(name)
         finally:
-            self._link = None
+            if self._link is link:  # not yet another robot's
+                self._link = None
 
     def close(self) -> None:
         """Release the threads."""

@@ -1,5 +1,6 @@
 """What the console says of a run folder, while it is written."""
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any
@@ -8,9 +9,14 @@ import pytest
 from serving import console_thread
 
 from robot_hil.console.feed import HISTORY, RunFeed
+from robot_hil.console.review import Review
+from robot_hil.console.server import takeovers_of
 from robot_hil.data.labels import LabelRow, Verdict
+from robot_hil.data.step import Segment
+from robot_hil.replay.step_log import StepLog
 from robot_hil.report.labels import write_label
 from robot_hil.report.metrics import ACTOR_FILE, LEARNER_FILE, EpisodeRow, JsonlSink, LearnerRow
+from robot_hil.report.summary import WINDOW
 
 
 def episode(number: int, **values: Any) -> EpisodeRow:
@@ -123,6 +129,25 @@ def test_the_coach_is_asked_with_all_there_is(tmp_path) -> None:
     write_label(tmp_path, verdict)
     assert feed.poll() is not None
     assert feed.poll() is None
+
+
+def test_takeovers_are_those_of_the_newest_trials(tmp_path, small_step) -> None:
+    def trial(number: int, helped: range, **facts: Any) -> list[Any]:
+        steps = []
+        for index in range(6):
+            last = {"terminated": True, "final_obs": small_step().obs} if index == 5 else {}
+            place = {"episode_id": number, "step_index": index, "epoch": 1, "seq": 6 * number + index}
+            steps.append(small_step(index, **place, **last, intervention_id=0 if index in helped else -1, **facts))
+        return steps
+
+    review = Review(tmp_path)
+    assert asyncio.run(takeovers_of(review)) == []
+    with StepLog(tmp_path / "steps", sync=False) as log:
+        log.append_many(trial(0, range(6), segment=Segment.DEMO))
+        for number in range(1, WINDOW + 5):
+            log.append_many(trial(number, range(number % 3, 5)))
+    assert asyncio.run(takeovers_of(review)) == [number % 3 for number in range(WINDOW + 4, 4, -1)]
+    review.close()
 
 
 def test_pages_get_the_metrics_and_the_episodes(tmp_path, browse) -> None:

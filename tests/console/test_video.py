@@ -7,8 +7,9 @@ from typing import Any
 
 import cv2
 import numpy as np
-from serving import until
+from serving import console_thread, robot_end, until
 
+from robot_hil.console.link import LINK_FILE
 from robot_hil.console.video import MAX_IN_FLIGHT
 
 
@@ -93,6 +94,22 @@ def test_what_two_watch_is_encoded_once(console, robot, browse, monkeypatch) -> 
 
     browse(console, look)
     assert len(encoded) == 1
+
+
+def test_cameras_of_a_robot_that_starts_anew_are_seen(tmp_path, browse) -> None:
+    async def look(browser):
+        for shade in (50, 150):
+            with robot_end() as robot:
+                (tmp_path / LINK_FILE).write_text(robot.link.endpoint)
+                await asyncio.to_thread(until, lambda: robot.heard)
+                async with browser.socket("/video") as socket:
+                    await watch(browser, socket, ["front"])
+                    await asyncio.to_thread(until, lambda: robot.link.watched)
+                    robot.link.show({"front": picture(shade)}, 1.0)
+                    assert abs(float((await image_of(socket))[1][8:40, 4:24, 0].mean()) - shade) < 6
+
+    with console_thread(folder=tmp_path) as server:
+        browse(server, look)
 
 
 def test_only_cameras_that_are_watched_are_asked_for(console, robot, browse) -> None:
