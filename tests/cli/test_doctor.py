@@ -14,8 +14,10 @@ import aiohttp
 import fake_hidapi
 import pytest
 from servo_bus import ServoRig
+from virtual_pad import VirtualPad
 
 from robot_hil.cli.checks.base import Finding, Verdict
+from robot_hil.cli.checks.devices import gamepads
 from robot_hil.cli.checks.page import page
 from robot_hil.cli.doctor import Doctor, doctor, measure, show, spacemouse
 from robot_hil.clock import MonotonicClock
@@ -95,6 +97,19 @@ def test_a_device_that_is_not_there_fails(capsys: pytest.CaptureFixture[str], tm
     assert said
     assert doctor(["--device", "spacemouse:/dev/no-such-puck", "--seconds", "1"]) == 1
     assert "FAIL" in capsys.readouterr().out
+
+
+def test_a_gamepad_is_listed_and_measured() -> None:
+    pad = VirtualPad("Doctor's Pad")
+    try:
+        assert any("Doctor's Pad" in one.text and one.verdict is Verdict.PASS for one in gamepads())
+        asked = Doctor(device="gamepad:Doctor's Pad", seconds=1.0)
+        found = {one.name: one for one in measure(asked, lambda text: None)}
+    finally:
+        pad.unplug()
+    assert "p99" in found["gamepad: age"].text
+    assert "per second" in found["gamepad: signs of life"].text
+    assert found["gamepad: lost reports"].verdict is Verdict.PASS
 
 
 def test_a_leader_arm_is_measured_at_its_port() -> None:
