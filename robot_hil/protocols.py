@@ -115,6 +115,15 @@ class Feedback(Protocol):
 
 
 @runtime_checkable
+class Standby(Protocol):
+    """A device of several, some of which do not count while the robot waits for a person, e.g. a simulated one."""
+
+    def standby(self) -> TeleopSample:
+        """Return the newest sample of those that count; as `TeleopDevice.latest`."""
+        ...
+
+
+@runtime_checkable
 class Releasable(Protocol):
     """A device that stays engaged until it is told to let go, e.g. a leader arm."""
 

@@ -133,11 +133,20 @@ class Station:
         return ""
 
     def latest(self) -> TeleopSample:
+        return self._look(self._all)
+
+    def standby(self) -> TeleopSample:
+        """As `latest`, of the person's devices alone: while the robot waits for a person, assistants have no say."""
+        if self._pilot in self.assistants:
+            self._free()
+        return self._look(self.devices)
+
+    def _look(self, devices: Sequence[TeleopDevice]) -> TeleopSample:
         now = self._clock.now()
         if not self._started:
             return self._nobody(SampleStatus.DISCONNECTED, now, "")
         self.pump()
-        samples = [(device, self._checked(device, now)) for device in self._all]
+        samples = [(device, self._checked(device, now)) for device in devices]
         self._forgive(samples)
         if self._pilot is not None:
             sample = self._follow_pilot(samples, now)
@@ -213,7 +222,7 @@ class Station:
     def _idle(self, samples: Samples, now: float) -> TeleopSample:
         """Nobody drives: OK while a device of the person works, or, where there are none, an assistant."""
         asked = self.devices or self.assistants
-        if not asked:
+        if not samples:
             return self._nobody(SampleStatus.OK, now, "")
         ranked = [sample for device, sample in samples if device in asked]
         working = [sample for sample in ranked if sample.status is SampleStatus.OK]

@@ -13,7 +13,7 @@ from robot_hil.clock import Clock
 from robot_hil.data.specs import Array
 from robot_hil.data.teleop import EventKind, SampleStatus, TeleopEvent, TeleopSample
 from robot_hil.errors import OperatorAbsentError, SafetyError
-from robot_hil.protocols import TeleopDevice
+from robot_hil.protocols import Standby, TeleopDevice
 
 _log = logging.getLogger(__name__)
 _VERDICTS = (EventKind.SUCCESS, EventKind.FAIL)
@@ -193,7 +193,7 @@ class Desk:
             time.sleep(self._config.period_s)  # a person takes real time, whatever clock the robot has
         else:
             self._clock.sleep_until(self._clock.now() + self._config.period_s)
-        sample, events = self._person(Stream.TRAIN)
+        sample, events = self._person(Stream.TRAIN, waiting=True)
         if what == "start" and not sample.engaged:
             self._arbiter.forget_device()  # an idle device may come and go: the arm stands until the person drives
         events = self._clear(events)
@@ -222,11 +222,12 @@ class Desk:
 
     # -- asking ------------------------------------------------------------------------------------------------------
 
-    def _person(self, stream: Stream) -> tuple[TeleopSample, list[TeleopEvent]]:
+    def _person(self, stream: Stream, waiting: bool = False) -> tuple[TeleopSample, list[TeleopEvent]]:
         """Return the newest sample and all edges; while the policy is alone the sample never asks for control."""
         if self._teleop is None:
             return TeleopSample(status=SampleStatus.DISCONNECTED, t=self._clock.now()), []
-        sample = self.last_sample = self._teleop.latest()
+        standby = waiting and isinstance(self._teleop, Standby)
+        sample = self.last_sample = self._teleop.standby() if standby else self._teleop.latest()
         if stream.autonomous:
             sample = replace(sample, engaged=False, action=None)
         return sample, self._teleop.drain_events()

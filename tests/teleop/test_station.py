@@ -215,6 +215,20 @@ def test_pulses_go_to_the_pilot_or_to_all(desk):
     assert (desk.a.pulses, desk.b.pulses) == (["left"], ["left", "right"])
 
 
+def test_on_standby_an_assistant_has_no_say_and_is_not_asked(desk):
+    desk.robot.pulled = True
+    assert desk.drives() == "simulated"
+    asked = desk.robot.asked
+    sample = desk.station.standby()
+    assert (sample.status, sample.engaged, desk.robot.asked) == (SampleStatus.OK, False, asked)
+    desk.a.pulled = True
+    assert desk.station.standby().device == "a"
+    alone = Station([], desk.clock, assistants=[desk.robot])
+    alone.start()
+    assert alone.latest().engaged
+    assert (alone.standby().status, alone.standby().engaged) == (SampleStatus.OK, False)
+
+
 def test_names_must_differ():
     clock = VirtualClock()
     with pytest.raises(ConfigError, match="different names"):
