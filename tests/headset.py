@@ -47,7 +47,7 @@ class Robot:
         )
         self.pos, self.quat, self.width = np.array([0.4, 0.0, 0.3]), (0.0, 1.0, 0.0, 0.0), 0.08
         self.link = RobotLink(
-            Welcome(experiment="demo", task="Put the peg into the hole.", cameras=["front", "wrist"], control_hz=hz,
+            Welcome(experiment="demo", task="Pick up the cube.", cameras=["front", "wrist"], control_hz=hz,
                     folder=""),
             self._hear,
         )  # fmt: skip
@@ -154,7 +154,7 @@ class Robot:
             state="LOST" if lost else decision.state.name,
             reason=sample.problem or decision.reason,
             phase="train",
-            message="Take over when the peg misses the hole.",
+            message="Take over when the fingers miss the cube.",
             driver=f"{sample.device} {sample.operator}" if human else "policy",
         )
 

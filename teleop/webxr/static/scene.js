@@ -131,7 +131,7 @@ export class Scene {
 
   // A frame that goes with the head: who looks at the robot sees the state as well.
   frame(viewer, tint, chip) {
-    const {gl} = this, head = viewer.transform.matrix, wide = 1.5, high = 1.16, thick = .014;
+    const {gl} = this, head = viewer.transform.matrix, wide = 1.75, high = 1.4, thick = .014;
     gl.disable(gl.DEPTH_TEST);
     for (const [x, y, w, h] of [
       [0, high / 2, wide, thick], [0, -high / 2, wide, thick], [-wide / 2, 0, thick, high + thick], [wide / 2, 0, thick, high + thick],

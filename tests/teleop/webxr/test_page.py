@@ -57,7 +57,7 @@ def test_page_before_entering_says_what_matters(page, robot):
     assert page.page.evaluate("isSecureContext")
     wait_for(lambda: page.word() == "POLICY", "the robot's state on the page")
     text = page.page.inner_text("body")
-    for words in ("Enter VR", "connected", "Put the peg into the hole.", "Squeeze", "Emergency stop", "STOP"):
+    for words in ("Enter VR", "connected", "Pick up the cube.", "Squeeze", "Emergency stop", "STOP"):
         assert words in text
     assert robot.frames == []
 
