@@ -279,10 +279,10 @@ def test_a_stop_is_cleared_in_two_steps(desk: Desk) -> None:
 def test_each_state_has_a_word_a_shape_and_a_colour(desk: Desk, state: str, word: str, look: str) -> None:
     desk.open()
     desk.say(state=state, reason="as it is")
-    desk.state_word(word)
-    assert desk.page.get_attribute("body", "data-state") == look
-    assert desk.page.get_attribute("#state-icon", "href") == f"#i-{look}"
-    assert desk.page.inner_text("#reason") == "As it is."
+    shown = """() => [document.getElementById('state-word').textContent, document.body.dataset.state,
+                      document.getElementById('state-icon').getAttribute('href'),
+                      document.getElementById('reason').textContent].join(' | ')"""
+    desk.page.wait_for_function(f"wanted => ({shown})() === wanted", arg=f"{word} | {look} | #i-{look} | As it is.")
 
 
 def test_text_from_outside_is_shown_as_text(desk: Desk) -> None:
@@ -384,6 +384,8 @@ def test_verdicts_on_the_last_episode_go_to_the_console(desk: Desk) -> None:
     desk.page.wait_for_selector("#log .edge.ok")
     assert {(one.actor_id, one.epoch, one.episode_id, one.verdict) for one in got} == {("robot", 1, 7, "discard")}
     assert "labelled discard" in desk.page.inner_text("#last-words")
+    desk.robot.link.send(Event(t=0.0, level="info", text="episode 7 labelled success by Bo"))
+    desk.page.wait_for_selector("#last-words:has-text('labelled success')")
 
 
 def test_a_stop_goes_by_http_when_the_socket_brings_no_answer(desk: Desk) -> None:

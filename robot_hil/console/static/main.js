@@ -61,7 +61,10 @@ const connection = new Connection({
       render();
     },
     ack: (message) => edges.acknowledged(message),
-    log: ({ entries }) => entries.forEach(note),
+    log: ({ entries }) => {
+      entries.forEach(note);
+      for (const { text: words } of entries) heard_of_label(words);
+    },
     metrics: (message) => {
       page.metrics = message;
       show_metrics(message, page.welcome?.control_hz);
@@ -236,9 +239,30 @@ function label_last(verdict) {
   if (actor_id != null) label({ actor_id, epoch, episode_id }, verdict);
 }
 
+/** The robot logs a verdict that came after the end of an episode. */
+function heard_of_label(words) {
+  const [, episode, verdict] = words.match(/^episode (\d+) labelled (\w+)/) ?? [];
+  const last = page.state?.last_episode;
+  if (verdict && last && Number(episode) === last[2]) page.labels.set(last.join("/"), verdict);
+  show_last();
+}
+
+/** Ask what is stored of the newest episode that is over: a late verdict changes it. */
+async function look_up_last() {
+  const last = page.state?.last_episode;
+  if (!last || !page.welcome?.folder) return;
+  const stored = await review.find(...last).catch(() => null);
+  if (stored) page.labels.set(last.join("/"), stored.label);
+  show_last();
+}
+
 /** Show the newest episode that is over: what it came to, and what people said of it. */
 function show_last() {
   const last = page.state?.last_episode;
+  if (last && last.join("/") !== page.last) {
+    page.last = last.join("/");
+    look_up_last();
+  }
   $("last-buttons").hidden = !last || !page.pilot.you;
   if (!last) return;
   const history = page.metrics?.history;
@@ -249,7 +273,7 @@ function show_last() {
     history.takeovers[i] ? `${history.takeovers[i]} takeover${history.takeovers[i] > 1 ? "s" : ""}` : "no takeover",
   ];
   const verdict = page.labels.get(last.join("/"));
-  if (verdict) facts.push(verdict === "none" ? "label taken back" : `labelled ${verdict}`);
+  if (verdict && verdict !== "none") facts.push(`labelled ${verdict}`);
   text($("last-words"), [`#${last[2]}`, ...facts].join(" · "));
   flag($("last"), "good", i >= 0 && history.success[i]);
 }

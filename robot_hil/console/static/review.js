@@ -28,6 +28,12 @@ export class Review {
     await this.refresh();
   }
 
+  /** Return what is stored of one of the newest episodes; undefined if it is not there. */
+  async find(actor_id, epoch, episode_id) {
+    const { episodes } = await (await this.ask("/api/episodes?last=5")).json();
+    return episodes.find((one) => one.actor_id === actor_id && one.epoch === epoch && one.episode_id === episode_id);
+  }
+
   async refresh() {
     const list = $("episodes");
     try {
