@@ -157,6 +157,8 @@ class Video:
             return
         match message:
             case Watch():
+                for name in set(message.cameras) - viewer.cameras:  # what was encoded before may be from long ago
+                    viewer.sent[name] = self._cameras[name].seq if name in self._cameras else 0
                 viewer.cameras = frozenset(message.cameras)
                 viewer.in_flight.clear()
                 self._subscribe()
