@@ -8,7 +8,10 @@ import pytest
 from fake_hidapi import COMPACT, REST, WIRELESS, motion
 from puck_rig import DISCONNECTED, FORWARD, LOST, OK, button, counts, rigs, wait_until
 
+from robot_hil.actor.arbiter import Arbiter, ArbiterConfig, ArbiterState
+from robot_hil.data.teleop import EventKind, TeleopEvent
 from robot_hil.teleop.spacemouse_reader import ReaderConfig
+from robot_hil.teleop.station import Station
 
 
 @pytest.fixture
@@ -172,6 +175,40 @@ def test_a_broken_report_is_counted(rig):
     one.bench.send(b"\x01\x02", b"\x03", b"\x99")
     assert one.device.info().dropped == 2
     assert one.latest().engaged
+
+
+def test_at_the_station_a_puck_that_was_lost_while_driving_needs_a_person_and_a_free_hand(rig):
+    one = rig(reader=ReaderConfig(retry_s=0.001)).begin()
+    station, arbiter = Station([one.device], one.clock), Arbiter(ArbiterConfig(action_dim=7))
+    station.start()
+    policy = np.full(7, 0.25, np.float32)
+
+    def step(*events: TeleopEvent) -> ArbiterState:
+        now = one.clock.now()
+        return arbiter.update(now, policy, station.latest(), (*station.drain_events(), *events)).state
+
+    def resume() -> ArbiterState:
+        event = TeleopEvent(kind=EventKind.RESUME, t=one.clock.now(), source="console")
+        station.post(event)
+        return step()
+
+    assert step() is ArbiterState.POLICY
+    one.push(FORWARD)
+    assert step() is ArbiterState.HUMAN
+    assert station.pilot == "spacemouse"
+    one.bench.plugged = False
+    wait_until(lambda: step() is ArbiterState.HOLD)
+    assert resume() is ArbiterState.HOLD  # there is nothing to go on with
+    one.bench.plugged = True
+    wait_until(lambda: one.device.latest().status is OK)
+    one.push(FORWARD)
+    assert step() is ArbiterState.HOLD
+    assert resume() is ArbiterState.POLICY  # a person said so; the hand that still pulls has no say
+    one.push(FORWARD)
+    assert step() is ArbiterState.POLICY
+    one.push(REST)
+    one.push(FORWARD)
+    assert step() is ArbiterState.HUMAN
 
 
 @pytest.mark.parametrize("seed", range(12))
