@@ -16,3 +16,5 @@ class Advice:
     """A few words."""
     text: str
     """What to do and why, with the numbers behind it."""
+    level: Literal["info", "warning"] = "info"
+    """A warning tells of trouble."""

@@ -1,17 +1,13 @@
 """Advice for the operator, from what a run has written so far: rules, whose numbers docs/coach.md explains."""
 
-import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
-from pathlib import Path
+from dataclasses import replace
 from statistics import mean, median, pstdev
-from typing import Any
 
 from robot_hil.console.advice import Advice
 from robot_hil.console.coach_faults import MIN_DEMOS, label_fault, learner_fault
 from robot_hil.data.labels import EpisodeKey, LabelRow, Verdict
-from robot_hil.report.labels import read_labels
 from robot_hil.report.metrics import EpisodeRow, LearnerRow
 from robot_hil.report.summary import GOAL_SUCCESS, WINDOW, Window, window_of, windows
 
@@ -77,23 +73,7 @@ def advise(
         _intervene(trials, demos),
         _demos(demos, trials, demos_wanted),
     ]
-    return [advice for advice in found if advice is not None]
-
-
-def advice_for_run(
-    folder: Path, episodes: Sequence[EpisodeRow], learner: Sequence[LearnerRow], takeovers: Sequence[int] = ()
-) -> list[dict[str, Any]]:
-    """Return the advice on the run in `folder` as pages show it: `kind`, `level` (info or warning), `title`, `text`.
-
-    The folder says how many demonstrations are wanted and holds the verdicts; `episodes` and `learner` are its rows, as
-    far as they are known.
-    """
-    try:
-        wanted = int(json.loads((folder / "config.json").read_text())["experiment"]["demos"])
-    except (OSError, ValueError, KeyError, TypeError):
-        wanted = 0
-    found = advise(episodes, learner, wanted, takeovers=takeovers, labels=read_labels(folder))
-    return [{**asdict(one), "level": "warning" if one.kind in ALARMS else "info"} for one in found]
+    return [replace(one, level="warning") if one.kind in ALARMS else one for one in found if one is not None]
 
 
 def _judged(episodes: Sequence[EpisodeRow], labels: Mapping[EpisodeKey, LabelRow]) -> list[EpisodeRow]:

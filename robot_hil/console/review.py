@@ -107,13 +107,6 @@ class Review:
             for key, episode in newest
         ]
 
-    def takeovers(self, last: int = 20) -> list[int]:
-        """Return the step indices at which the person took over in the newest `last` trials, newest trial first."""
-        self._refresh()
-        self._look_back(last)
-        trials = [episode for _, episode in self._whole() if not episode.demo and episode.complete][:last]
-        return [first for episode in trials for first, _ in episode.interventions]
-
     def image(self, key: EpisodeKey, camera: str, index: int) -> bytes:
         """Return what `camera` saw before step `index` as JPEG; one more than the last step: what it saw at the end."""
         if key not in self._episodes:

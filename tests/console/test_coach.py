@@ -10,9 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from robot_hil.console.advice import Advice
-from robot_hil.console.coach import advice_for_run, advise, demos_needed
+from robot_hil.console.coach import advise, demos_needed
 from robot_hil.data.labels import EpisodeKey, LabelRow, Verdict
-from robot_hil.report.labels import write_label
 from robot_hil.report.metrics import EpisodeRow, LearnerRow, read_episodes, read_learner
 
 DATA = Path(__file__).parent / "data"
@@ -80,7 +79,8 @@ def test_a_run_that_goes_well_is_let_alone_step_by_step() -> None:
 
 def test_the_baseline_is_in_trouble_and_the_coach_says_where() -> None:
     found = after("pick_cube_state-hil_serl", 9)["failure"]
-    assert found.title == "9 failures in a row"
+    assert (found.title, found.level) == ("9 failures in a row", "warning")
+    assert after("pick_cube_state-hil_serl", 9)["intervene"].level == "info"
     assert "lack of time" in found.text
     assert "failure" not in after("pick_cube_state-hil_serl", 10)
     start = after("pick_cube_state-hil_serl", 10)["demos"]
@@ -234,20 +234,6 @@ def test_failures_at_one_place_and_at_many() -> None:
     spread = [replace(row, success=False, steps=10 + 20 * i) for i, row in enumerate(episodes[-4:])]
     found = {one.kind: one for one in advise([*episodes[:-4], *spread], learner, 20)}["failure"]
     assert "at different times" in found.text
-
-
-def test_the_folder_says_how_many_demonstrations_and_what_was_judged(tmp_path: Path) -> None:
-    episodes, learner = upto("pick_cube_state", 0)
-    (tmp_path / "config.json").write_text('{"experiment": {"name": "pick_cube_state", "demos": 25}, "argv": []}')
-    (one,) = advice_for_run(tmp_path, episodes, learner)
-    assert set(one) == {"kind", "level", "title", "text"}
-    assert (one["level"], one["title"]) == ("info", "Demonstration 21 of 25")
-    for row in said({episodes[0].episode_id: Verdict.DISCARD}).values():
-        write_label(tmp_path, row)
-    assert advice_for_run(tmp_path, episodes, learner)[0]["title"] == "Demonstration 20 of 25"
-    episodes, learner = upto("pick_cube_state-hil_serl", 9)
-    assert [one["level"] for one in advice_for_run(tmp_path, episodes, learner)] == ["warning", "info"]
-    assert advice_for_run(tmp_path / "none", [], []) == []
 
 
 def an_episode(number: int, phase: str, steps: int, success: bool, human: float, age: float | None) -> EpisodeRow:

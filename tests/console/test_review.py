@@ -93,15 +93,6 @@ def test_episodes_are_described(review: Review, small_step: Make) -> None:
     json.dumps(found)
 
 
-def test_takeovers_of_the_newest_trials(review: Review, small_step: Make) -> None:
-    assert review.takeovers() == []
-    demo = episode(small_step, 0, first_seq=0, segment=Segment.DEMO)
-    trials = [episode(small_step, n, first_seq=n * STEPS, helped=(range(n, n + 1), range(4, 6))) for n in range(1, 4)]
-    write(review.folder / "steps", demo, *trials, episode(small_step, 4, first_seq=4 * STEPS, helped=(range(2),))[:3])
-    assert review.takeovers() == [3, 4, 2, 4, 1, 4]
-    assert review.takeovers(1) == [3, 4]
-
-
 def test_every_step_can_be_seen_and_what_came_after_the_last(review: Review, small_step: Make) -> None:
     write(review.folder / "steps", *(episode(small_step, n, first_seq=n * STEPS) for n in range(3)))
     for index in range(STEPS + 1):
