@@ -7,6 +7,8 @@ from typing import Any
 
 import aiohttp
 import pytest
+from browser import chromium, require
+from page_desk import Desk
 from serving import console_thread, robot_end
 
 
@@ -101,3 +103,21 @@ def browse() -> Callable[..., Any]:
         return asyncio.run(all_of_it())
 
     return run
+
+
+@pytest.fixture(scope="module")
+def chrome() -> Iterator[Any]:
+    require("chromium")
+    with chromium() as running:
+        yield running
+
+
+@pytest.fixture
+def desk(chrome: Any) -> Iterator[Desk]:
+    """An operator's page that has not been opened yet; errors in it fail the test."""
+    with robot_end() as robot, console_thread(link=robot.link.endpoint) as server:
+        desk = Desk(chrome, robot, server)
+        with desk.alive():
+            yield desk
+        desk.context.close()
+        assert desk.errors == []

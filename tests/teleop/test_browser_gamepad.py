@@ -1,3 +1,5 @@
+"""The gamepad of the page: dead-man, sticks, triggers, and what happens when it is unplugged."""
+
 import pytest
 from contracts import TeleopContract
 from page_rig import SCALE, TURNING, Page, tool

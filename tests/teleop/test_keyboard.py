@@ -1,3 +1,5 @@
+"""The keyboard of the page: taps, edges, letting go in good order, and loss that stays loss."""
+
 import itertools
 
 import numpy as np
