@@ -226,11 +226,12 @@ class Desk:
         """Return the newest sample and all edges; while the policy is alone the sample never asks for control."""
         if self._teleop is None:
             return TeleopSample(status=SampleStatus.DISCONNECTED, t=self._clock.now()), []
-        standby = waiting and isinstance(self._teleop, Standby)
-        sample = self.last_sample = self._teleop.standby() if standby else self._teleop.latest()
+        teleop = self._teleop
+        sample = teleop.standby() if waiting and isinstance(teleop, Standby) else teleop.latest()
+        self.last_sample = sample
         if stream.autonomous:
             sample = replace(sample, engaged=False, action=None)
-        return sample, self._teleop.drain_events()
+        return sample, teleop.drain_events()
 
     def _sort_out(self, events: list[TeleopEvent]) -> list[TeleopEvent]:
         """Take out verdicts that are about the episode before."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from robot_hil.actor.guard import Guard
+from robot_hil.cli.console import CONSOLE_FILE
 from robot_hil.clock import Clock
 from robot_hil.console.link import LINK_FILE, RobotLink
 from robot_hil.console.messages import Ack, Event, FromPage, Gone, Haptic, Status, ToRobot, Welcome, allowed
@@ -74,6 +75,15 @@ class Operator:
     def url(self) -> str:
         """Where the console is; empty while it has not said so."""
         return self._host.url if self._host is not None else ""
+
+    def announce(self, patience_s: float = 20.0) -> None:
+        """Print where the console is, once it is there."""
+        if self._host is None or self._folder is None:
+            return
+        deadline = time.monotonic() + patience_s
+        while not (self._folder.path / CONSOLE_FILE).exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        print(f"console: {self.url}", flush=True)
 
     def start(self) -> None:
         """Open the devices, begin to watch, start the console."""

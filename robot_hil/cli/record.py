@@ -1,5 +1,6 @@
 """`robot-hil record`: demonstrations into a step log, and the way back from such a log into a run."""
 
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,15 +35,15 @@ def record(experiment: "Experiment", run: RunFolder, seed: int, operator: Operat
     tracker, pending = GoalTracker(experiment.goal, earlier), list[Step]()
     first = max((row.episode_id for row in earlier), default=-1) + 1
     title = f"{experiment.name} · demonstrations"
+    agent = compose.make_agent(experiment)
+    robot = Robot(experiment, run, agent, seed, actor_id=DEMO_ACTOR, operator=operator)
+    stop = StopRequest(robot.request_stop)
     with (
+        closing(robot),
         StepLog(run.steps, meta={"experiment": experiment.name}) as log,
         JsonlSink(run.actor_rows) as rows,
-        StepwiseDisplay(run.path, title) as display,
     ):
-        agent = compose.make_agent(experiment)
-        robot = Robot(experiment, run, agent, seed, actor_id=DEMO_ACTOR, operator=operator)
-        robot.between = display.refresh_seldom
-        stop = StopRequest(robot.request_stop)
+        robot.start()
         demonstrator = Demonstrator(robot, pending.append, stop=lambda: bool(stop))
         epoch = log.new_epoch(DEMO_ACTOR)
         robot.epoch = lambda: epoch
@@ -56,12 +57,10 @@ def record(experiment: "Experiment", run: RunFolder, seed: int, operator: Operat
             rows.write(row)
             tracker.add(row)
 
-        try:
-            robot.start()
+        with StepwiseDisplay(run.path, title) as display:
+            robot.between = display.refresh_seldom
             demonstrator.record(experiment.demos, tracker.demos, first, keep)
             robot.tell("done", "demo")
-        finally:
-            robot.close()
     return tracker.demos
 
 

@@ -118,6 +118,7 @@ class Robot:
                 person.start()
         if self.operator is not None:
             self.operator.start()
+            self.operator.announce()
 
     @property
     def drivable(self) -> bool:
@@ -267,6 +268,7 @@ class Robot:
         self._write_live("idle")
         if self.operator is not None:
             self.operator.look(self.env, {})
+        self.between()
 
     def _take(self, step: Step) -> None:
         self.steps += 1

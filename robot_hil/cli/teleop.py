@@ -52,8 +52,8 @@ def teleop(experiment: "Experiment", options: OperatorOptions, seed: int) -> int
         robot = Robot(experiment, RunFolder(Path(folder)), compose.make_agent(experiment), seed, operator=options)
         stop = StopRequest(robot.request_stop)
         try:
-            robot.start()
             _greet(robot, options)
+            robot.start()
             episode = good = 0
             began = time.monotonic()
             while not stop:
@@ -75,5 +75,3 @@ def teleop(experiment: "Experiment", options: OperatorOptions, seed: int) -> int
 
 def _greet(robot: Robot, options: OperatorOptions) -> None:
     print(f"{robot.spec.task}: drive with {', '.join(options.teleop)}. The attempt begins when you do. Ctrl-C ends.")
-    if robot.operator is not None and robot.operator.url:
-        print(f"console: {robot.operator.url}", flush=True)
