@@ -231,9 +231,11 @@ class Proxy:
         queue: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue()
         passing = asyncio.create_task(self._pass_on(queue, writer))
         try:
-            while data := await reader.read(4096):
+            free = 0.0
+            while data := await reader.read(1024 if self.rate < np.inf else 65536):
                 if slow and self.rate < np.inf:
-                    await asyncio.sleep(len(data) / self.rate)
+                    free = max(free, time.monotonic()) + len(data) / self.rate
+                    await asyncio.sleep(free - time.monotonic())
                 queue.put_nowait((time.monotonic() + self.delay + random.uniform(0.0, self.jitter), data))
         finally:
             queue.put_nowait((0.0, b""))

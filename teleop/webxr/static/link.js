@@ -2,7 +2,8 @@
 const RETRY_MS = 250, PING_MS = 200, SILENT_MS = 2000, REPEAT_MS = 250, MAX_BUFFER = 65536, VERSION = 1;
 const SECONDS = 10;  // the shortest round trip of so long counts
 // An answer later than that: something fills up on the way, and frames become as rare as they may be.
-const FRAME_PING_MS = 20, LATE_MS = 60, LATE_TIMES = 2.5, RARE_MS = 50;
+const FRAME_PING_MS = 20, LATE_MS = 50, LATE_TIMES = 2.5, RARE_MS = 50;
+const OFTEN_MS = 7;  // no robot asks more often than that
 const FINAL = {4401: 'The link is not valid: open the one that the console printed.', 4426: 'Reload this page: the console is newer.'};
 
 export function socketUrl(path) {
@@ -108,7 +109,7 @@ export class Link {
   // Sends a frame, rarely while earlier ones are on their way for longer than usual: old poses help nobody.
   sendFrame(body) {
     const now = performance.now(), late = now - this.unanswered[0] > Math.max(LATE_MS, LATE_TIMES * this.rtt);
-    if (late && now - this.frameAt < RARE_MS) return false;
+    if (now - this.frameAt < (late ? RARE_MS : OFTEN_MS)) return false;
     if (now >= this.nextPing - PING_MS + FRAME_PING_MS) this.ping(now);
     this.frameAt = now;
     return this.send(body);
