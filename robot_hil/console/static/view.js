@@ -30,11 +30,9 @@ export function show_state(state, { pilot }) {
   text($("state-word"), word.word);
   $("state-icon").setAttribute("href", `#${word.icon}`);
   text($("state-driver"), driver_words(state, name));
-  const drives = name === "HUMAN" && pilot.you && state.driver;
-  text($("reason"), sentence(state.reason) || (drives ? "You drive. Let go to give the robot back." : word.say));
-  const waiting = SHOWN[state.waiting];
-  const also = (name === "ESTOP" || state.robot === false) && state.reason && !waiting ? word.say : "";
-  text($("message"), [state.message, waiting, also].filter(Boolean).map(sentence).join("  "));
+  const [why, next] = lines(state, word, name === "HUMAN" && pilot.you);
+  text($("reason"), why);
+  text($("message"), next);
   flag($("say"), "urgent", ["HOLD", "LOST", "ESTOP", "OFFLINE"].includes(name));
   text($("episode"), state.episode_id >= 0 ? `#${state.episode_id}` : "–");
   text($("episode-clock"), state.episode_id >= 0 ? duration(state.episode_s) : "–");
@@ -42,6 +40,14 @@ export function show_state(state, { pilot }) {
   text($("step"), state.step ?? "–");
   text($("tool"), tool_words(state));
   show_policy(state);
+}
+
+/** Return the two lines beside the word: why it is so, and what to do next. */
+function lines(state, word, you_drive) {
+  const todo = SHOWN[state.waiting] ?? (you_drive ? "You drive. Let go to give the robot back." : word.say);
+  const first = state.reason || todo;
+  const more = state.reason && (state.waiting || word.look === "estop" || state.robot === false) ? todo : "";
+  return [sentence(first), [state.message, more].filter(Boolean).map(sentence).join("  ")];
 }
 
 function driver_words(state, name) {
