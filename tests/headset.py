@@ -204,7 +204,9 @@ class Proxy:
 
     async def _serve(self) -> None:
         listening = socket.create_server(("127.0.0.1", 0))
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)  # what is slow must be felt by the sender
+        # What is slow must be felt by the sender: a small window, and segments that fit into it as on a real network.
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16384)
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 1400)
         server = await asyncio.start_server(self._connect, sock=listening, limit=8192)
         self.port = listening.getsockname()[1]
         self._ready.set()
