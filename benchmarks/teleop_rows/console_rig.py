@@ -116,9 +116,9 @@ class Robot:
 
     def _read(self) -> dict[str, Any]:
         assert self._process.stdout is not None
-        line = self._process.stdout.readline()
-        if not line:
-            raise RuntimeError("the robot's process ended")
+        while not (line := self._process.stdout.readline()).startswith("{"):  # what it says to people
+            if not line:
+                raise RuntimeError("the robot's process ended")
         said: dict[str, Any] = json.loads(line)
         return said
 
