@@ -364,7 +364,7 @@ class ReplayBuffer:
         is_human = columns["is_human"]
         is_demo = columns["segment"] == Segment.DEMO
         bad_example = is_demo & (columns["verdict"] == _FAIL)
-        imitate = is_human & ~columns["release_tail"] & ~bad_example  # a person who lets go for a moment teaches nothing
+        imitate = is_human & ~columns["release_tail"] & ~bad_example  # nobody: nothing to imitate
         ones = np.ones(len(rows), np.float32)
         batch = {
             "action": executed,

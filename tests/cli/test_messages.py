@@ -16,7 +16,11 @@ CHOICES = "peg_insertion, peg_insertion_state, pick_cube, pick_cube_state"
 @pytest.mark.parametrize(
     ("line", "code", "message"),
     [
-        ("trian", 2, "robot-hil: command 'trian' does not exist. Choose one of: actor, console, demo, doctor, eval, experiments, "),
+        (
+            "trian",
+            2,
+            "robot-hil: command 'trian' does not exist. Choose one of: actor, console, demo, doctor, eval, ",
+        ),
         ("train", 2, "robot-hil: train needs the name of an experiment as its first argument."),
         ("train nope", 2, f"robot-hil: experiment 'nope' does not exist. Choose one of: {CHOICES}."),
         ("train pick_cube_state --agent.anchr 3", 2, "--agent.anchor FLOAT"),
