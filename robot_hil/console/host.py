@@ -29,8 +29,9 @@ _STEADY_S = 10.0
 class ConsoleHost:
     """The console of a robot whose link is at `link`. The constructor does not act; `start` returns at once.
 
-    Address and token stay the same however often the console's process dies. That process ends when this one does,
-    also when this one is killed: it reads a pipe that only this one holds.
+    `arguments` are further ones of `robot-hil console`. Address and token stay the same however often the console's
+    process dies. That process ends when this one does, also when this one is killed: it reads a pipe that only this
+    one holds.
     """
 
     def __init__(
@@ -59,7 +60,8 @@ class ConsoleHost:
 
     def address(self, page: str) -> str:
         """Return the address of a page, such as `/xr`."""
-        return console_url(self.host, self.port, not is_loopback(self.host), self.token, page)
+        tls = not is_loopback(self.host) or not {"--tls", "--cert"}.isdisjoint(self._arguments)
+        return console_url(self.host, self.port, tls, self.token, page)
 
     @property
     def pid(self) -> int | None:

@@ -252,6 +252,16 @@ def test_what_cannot_be_served_is_said(arguments, said, capsys, tmp_path, monkey
     assert said in capsys.readouterr().err
 
 
+def test_the_address_says_whether_it_is_https() -> None:
+    for host, arguments, scheme in (
+        ("127.0.0.1", (), "http:"),
+        ("127.0.0.1", ("--tls",), "https:"),
+        ("127.0.0.1", ("--cert", "a.pem", "--key", "b.pem"), "https:"),
+        ("0.0.0.0", (), "https:"),
+    ):
+        assert ConsoleHost("ipc:///x", None, host, arguments=arguments).address("/xr/").startswith(scheme)
+
+
 def test_a_host_never_makes_its_caller_wait_for_a_start() -> None:
     host = ConsoleHost("ipc:///nowhere/link", None, port=0)
     before = time.thread_time()
