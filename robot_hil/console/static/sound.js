@@ -1,7 +1,8 @@
 // Short sounds for an operator who looks at the robot and not at the screen.
 
 const KEY = "sound";
-let context = null;
+// Made at once: it takes a while, in which nothing else happens, and later somebody may be driving.
+const context = "AudioContext" in window ? new AudioContext() : null;
 
 /** Notes [Hz, start s, length s] of each sound. */
 const SOUNDS = {
@@ -22,9 +23,8 @@ export function toggle() {
 
 /** Play a sound by name; silent before the page was clicked or a key was pressed, as browsers demand it. */
 export function play(name) {
-  if (!SOUNDS[name] || !is_on() || !navigator.userActivation?.hasBeenActive) return;
-  context ??= new AudioContext();
-  context.resume();
+  if (!SOUNDS[name] || !is_on() || !context || !navigator.userActivation?.hasBeenActive) return;
+  if (context.state === "suspended") context.resume();
   for (const [pitch, start, length] of SOUNDS[name]) {
     const tone = context.createOscillator();
     const level = context.createGain();
