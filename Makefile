@@ -17,9 +17,10 @@ help:
 demo: $(READY)
 	$(BIN)/robot-hil demo $(ARGS)
 
-# One numerical thread per test process: the processes already fill the cores. More than 8 of them gain nothing.
+# One numerical thread per test process: the processes already fill the cores. More than 8 of them gain nothing. Tests in
+# one group, those with a browser, share a process.
 test: $(READY_DEV)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 8 $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 8 --dist loadgroup $(ARGS)
 
 check: $(READY_DEV)
 	$(BIN)/ruff check .

@@ -15,6 +15,14 @@ settings.register_profile("robot_hil", deadline=None, suppress_health_check=[Hea
 settings.load_profile("robot_hil")
 
 
+@pytest.hookimpl(tryfirst=True)  # before the distribution over processes looks at it
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let tests with a browser run one after the other: two of them on two cores make each other stutter."""
+    for item in items:
+        if "browser" in getattr(getattr(item, "module", None), "__dict__", {}):
+            item.add_marker(pytest.mark.xdist_group("browser"))
+
+
 @pytest.fixture(scope="session")
 def small_spec() -> EnvSpec:
     """A small specification with an image; `small_step` makes steps of it."""

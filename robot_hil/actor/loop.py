@@ -130,9 +130,9 @@ class ControlLoop:
         start = self.clock.now()
         if not self._stop:
             obs = self._begin(stream, episode_id)
-            if stream is Stream.DEMO:
-                self.desk.wait_for_start()
             with punctual(self.config.realtime):
+                if stream is Stream.DEMO:
+                    self.desk.wait_for_start()
                 self.pacer.start()
                 start = self.clock.now()
                 self._run_steps(stream, episode_id, obs, tally)

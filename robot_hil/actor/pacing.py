@@ -67,13 +67,16 @@ class Pacer:
 def punctual(enabled: bool = True) -> Iterator[None]:
     """Keep the garbage collector, and where permitted other processes, from delaying this thread.
 
-    The collector runs once before and is off inside, so use it around one episode.
+    The collector runs once before and is off inside, so use it around one episode. What is there at the first use
+    (modules, networks) is taken to stay and is not looked at again: a collection would hold up all threads for long.
     The real-time scheduler needs a privilege (root, or an rtprio limit); without it the priority stays ordinary.
     """
     if not enabled:
         yield
         return
     gc.collect()
+    if gc.get_freeze_count() == 0:
+        gc.freeze()
     gc.disable()
     urgent = _set_scheduler("SCHED_FIFO", priority=1)
     try:

@@ -83,8 +83,8 @@ def test_demonstrations_by_headset_are_stored_and_learnt_from(tmp_path: Path):
         origin, token = program.address(folder)
         eyes = Eyes(origin, token)
         with browser.chromium() as chrome:
-            context = chrome.new_context()
-            context.add_init_script("window.HEADSET_HZ = 60; window.HEADSET_AR = false;")
+            context = chrome.new_context(viewport={"width": 480, "height": 320})
+            context.add_init_script("window.HEADSET_HZ = 36; window.HEADSET_AR = false;")
             context.add_init_script(path=browser.IWER)
             context.add_init_script(path=headset.SHIM)
             page = context.new_page()
