@@ -54,7 +54,7 @@ def main() -> None:
     robot = headset.Robot(config=WebXRConfig(silence_s=1.0, max_age_s=1.0), max_age_s=1.0)  # this machine is slow
     with tempfile.TemporaryDirectory() as folder:
         trust = browser.make_trust(Path(folder))
-        with browser.chromium(trust.home) as chromium, headset.station(chromium, trust, robot) as (page, _):
+        with browser.chromium(trust.home) as chromium, headset.station(chromium, trust, robot, fine=True) as (page, _):
             scene = Scene(robot)
             scene.start()
             page.page.set_viewport_size({"width": 1180, "height": 760})

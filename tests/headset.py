@@ -350,6 +350,7 @@ def station(
     *,
     hz: float = 90,
     see_through: bool = False,
+    fine: bool = False,
     proxied: bool = False,
 ) -> Iterator[tuple[Page, Proxy]]:
     """Start everything but `chromium`, open a page that is not loaded yet, and end everything."""
@@ -362,7 +363,10 @@ def station(
         proxy.start()
         stack.callback(proxy.stop)
         context = stack.enter_context(chromium.new_context(viewport={"width": 480, "height": 320}))
-        context.add_init_script(f"window.HEADSET_HZ = {hz}; window.HEADSET_AR = {json.dumps(see_through)};")
+        context.add_init_script(
+            f"window.HEADSET_HZ = {hz}; window.HEADSET_AR = {json.dumps(see_through)}; "
+            f"window.HEADSET_FINE = {json.dumps(fine)};"
+        )
         context.add_init_script(path=browser.IWER)
         context.add_init_script(path=SHIM)
         page = Page(context, proxy.port if proxied else console.port)

@@ -181,27 +181,38 @@ def v4(quick: bool) -> list[Row]:
     rows, tries = [], 1 if quick else 5
     for name, lose in LOSSES.items():
         worst = moved = 0.0
-        for _ in range(tries):
-            robot = headset.Robot(100.0)
-            with worn(robot, proxied=True) as (page, proxy):
-                headset.drive(page, robot)
-                page.do("circle", "right", 0.1, 0.1)
-                time.sleep(1.0)
-                t_lost = lose(page, proxy)
-                t = held_at(robot, t_lost)
-                worst = max(worst, t - t_lost)
-                at = next(entry[1] for entry in since(robot, t))
-                if not page.page.is_closed():
-                    page.do("see", "visible")
-                time.sleep(1.0)
-                robot.resume()
-                time.sleep(0.3)
-                moved = max(moved, *(float(np.linalg.norm(entry[1] - at)) for entry in since(robot, t)))
-        note = f"worst of {tries}, while the hand goes round at 0.1 m/s"
+        done = spoilt = 0
+        while done < tries and spoilt < 5:
+            taken = _lose(lose)
+            done, spoilt = (done + 1, spoilt) if taken else (done, spoilt + 1)
+            worst, moved = (max(worst, taken[0]), max(moved, taken[1])) if taken else (worst, moved)
+        note = f"worst of {done}, while the hand goes round at 0.1 m/s; {spoilt} more were held before"
         limit = 1e3 * 0.25 * 0.1
+        if not done:
+            worst = moved = math.inf
         rows.append(at_most(f"V4 {name}: until HOLD", worst * 1e3, 150, "ms", note))
         rows.append(at_most(f"V4 {name}: displacement afterwards", moved * 1e3, limit, "mm", "clutch held on"))
     return rows
+
+
+def _lose(lose: Callable[[headset.Page, headset.Proxy], float]) -> tuple[float, ...]:
+    """Lose a driving hand; return time until HOLD [s] and displacement afterwards [m], nothing if held already."""
+    robot = headset.Robot(100.0)
+    with worn(robot, proxied=True) as (page, proxy):
+        headset.drive(page, robot)
+        page.do("circle", "right", 0.1, 0.1)
+        time.sleep(1.0)
+        t_lost = lose(page, proxy)
+        t = held_at(robot, t_lost)
+        if any(entry[2].state is HOLD for entry in since(robot, t_lost - 0.2) if entry[0] < t_lost):
+            return ()  # the machine was too busy for the watchdogs
+        at = next(entry[1] for entry in since(robot, t))
+        if not page.page.is_closed():
+            page.do("see", "visible")
+        time.sleep(1.0)
+        robot.resume()
+        time.sleep(0.3)
+        return t - t_lost, max(float(np.linalg.norm(entry[1] - at)) for entry in since(robot, t))
 
 
 def v5(quick: bool) -> list[Row]:

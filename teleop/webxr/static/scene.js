@@ -105,6 +105,7 @@ export class Scene {
     gl.clear(gl.COLOR_BUFFER_BIT | gl.DEPTH_BUFFER_BIT);
     for (const view of viewer.views) {
       const port = layer.getViewport(view);
+      if (!port?.width) continue;
       gl.viewport(port.x, port.y, port.width, port.height);
       this.view = product(view.projectionMatrix, view.transform.inverse.matrix);
       this.paint(this.grid, placed(0, 0, 0, 1, 1), rgba('#5b7086', this.seeThrough ? .35 : .7));

@@ -1,6 +1,7 @@
 // Runs before the page, after iwer.min.js: puts a simulated headset into the browser and gives tests a hold on it.
 // Where IWER differs from a real headset (poses are never null, controllers are always `emulated`, frames go on while
-// hidden) it is made to behave; headless Chromium draws 60 frames per second, so frames come from a timer instead.
+// hidden) it is made to behave; headless Chromium draws 60 frames per second, so frames come from a timer instead, and
+// in software, so antialiasing is left out.
 (() => {
   const sockets = [];
   window.WebSocket = class extends WebSocket {
@@ -8,6 +9,10 @@
       super(...what);
       sockets.push(this);
     }
+  };
+  const getContext = HTMLCanvasElement.prototype.getContext;
+  HTMLCanvasElement.prototype.getContext = function (kind, options) {
+    return getContext.call(this, kind, kind === 'webgl2' ? {...options, antialias: !!window.HEADSET_FINE} : options);
   };
   const HZ = window.HEADSET_HZ ?? 90;
   let waiting = [], handle = 0, due = performance.now();
