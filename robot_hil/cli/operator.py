@@ -68,6 +68,7 @@ class Operator:
         self._thread: threading.Thread | None = None
         self._changed = threading.Event()
         self._looked = 0.0
+        self._stopped_by = ""
         self.tool: ToolState | None = None
         """Where the tool was told to be at the last `look`."""
 
@@ -186,7 +187,10 @@ class Operator:
     def _press(self, body: Button, who: str, t: float) -> str:
         if body.kind == "clear" and not body.reason.strip():
             return "clearing an e-stop needs a reason, in words"
+        if body.kind == "estop" and body.id == self._stopped_by:  # said again until it was answered
+            return ""
         if body.kind == "estop":
+            self._stopped_by = body.id
             self.guard.emergency_stop(f"e-stop by {who}")  # the edge below tells the loop
         if body.kind in ("pause", "estop"):
             for device in self.station.devices:
@@ -216,7 +220,8 @@ class Operator:
             except Exception:  # a display must never end a run
                 _log.exception("the status could not be made")
                 continue
-            if last is not None and status.state != last.state:
+            stood = last is not None and {status.state, last.state} <= {"HOLD", "LOST"}
+            if last is not None and status.state != last.state and not stood:
                 level = {"ESTOP": "error", "LOST": "error", "HOLD": "warning"}.get(status.state, "info")
                 self.log(level, status.state + (f": {status.reason}" if status.reason else ""))
             last = status

@@ -43,7 +43,7 @@ def record(program: Program, hands: Hands) -> None:
     eyes = hands.eyes
     attempts = 0
     while running(program, eyes) and attempts < 4 * DEMOS:
-        program.until(lambda: eyes.state["waiting"] == "start" or not running(program, eyes))
+        ready(program, hands)
         episode = int(eyes.state["episode_id"])
         if not running(program, eyes):
             break
@@ -57,6 +57,16 @@ def record(program: Program, hands: Hands) -> None:
         while running(program, eyes) and not over(eyes, episode):
             time.sleep(0.05)
     assert program.end() == 0, program.output[-3000:]
+
+
+def ready(program: Program, hands: Hands) -> None:
+    """Wait until the next attempt may begin, and resume where the robot holds."""
+    eyes = hands.eyes
+    while eyes.state["waiting"] != "start" and running(program, eyes):
+        if eyes.state["state"] in ("HOLD", "LOST"):
+            hands.let_go()
+            hands.resume()
+        time.sleep(0.05)
 
 
 def running(program: Program, eyes: Eyes) -> bool:
