@@ -116,6 +116,14 @@ class Headset:
                 sample = self.look()
         return sample if sample is not None else self.look()
 
+    def push(self, seconds: float = 0.5, speed: float = 0.1, side: str = "right") -> None:
+        """Move a hand away from the operator, as they look now."""
+        hand = getattr(self, side)
+        for _ in range(round(seconds * HZ)):
+            x, y, z = hand.pos
+            hand.pos = (x - speed / HZ * math.sin(self.heading), y, z - speed / HZ * math.cos(self.heading))
+            self.run(1 / HZ)
+
     def squeeze(self, side: str = "right") -> TeleopSample:
         """Press the clutch afresh."""
         hand = getattr(self, side)

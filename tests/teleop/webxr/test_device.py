@@ -1,3 +1,5 @@
+"""Clutch, heading, gripper, buttons, arms and feedback of the headset's device, in virtual time."""
+
 import math
 import threading
 
@@ -10,7 +12,7 @@ from hypothesis import strategies as st
 from robot_hil.data.operator_input import Hand, Pose
 from robot_hil.data.robot import ActionScale
 from robot_hil.data.teleop import EventKind, SampleStatus
-from robot_hil.errors import ConfigError, SpecError
+from robot_hil.errors import ConfigError
 from robot_hil.protocols import Feedback, Monitored
 from robot_hil.teleop.webxr.config import WebXRConfig
 from robot_hil.teleop.webxr.device import WebXR
@@ -47,15 +49,6 @@ class TestWebXRContract(TeleopContract):
         self.headset.run(0.02)
 
 
-def push(headset, seconds=0.5, speed=0.1, side="right"):
-    """Move a hand away from the operator, as they look now."""
-    hand = getattr(headset, side)
-    for _ in range(round(seconds * 90)):
-        x, y, z = hand.pos
-        hand.pos = (x - speed / 90 * math.sin(headset.heading), y, z - speed / 90 * math.cos(headset.heading))
-        headset.run(1 / 90)
-
-
 # -- clutch ---------------------------------------------------------------------------------------------------------
 
 
@@ -67,17 +60,17 @@ def test_protocols(headset):
 def test_only_a_held_clutch_moves_the_arm(headset):
     tool = headset.tools[""]
     start = tool.pos.copy()
-    push(headset)
+    headset.push()
     assert np.array_equal(tool.pos, start)
     assert all(sample.status is OK and not sample.engaged and sample.action is None for sample in headset.samples)
     sample = headset.squeeze()
     assert sample.engaged
     assert sample.operator == "Kim"
-    push(headset)
+    headset.push()
     headset.run(0.3)
     assert tool.pos - start == pytest.approx([0.05, 0, 0], abs=5e-4)
     headset.right.squeeze = 0.4
-    push(headset)
+    headset.push()
     assert not headset.samples[-1].engaged
     assert tool.pos - start == pytest.approx([0.05, 0, 0], abs=2e-3)
 
@@ -87,7 +80,7 @@ def test_first_command_is_zero_also_when_the_robot_moved_by_itself(headset):
     for _ in range(2):
         sample = headset.squeeze()
         assert np.abs(sample.action[:6]).max() == 0.0
-        push(headset)
+        headset.push()
         headset.right.squeeze = 0.0
         headset.run(0.1)
         tool.pos = tool.pos + np.array([0.1, 0, 0])  # the policy drove meanwhile
@@ -122,7 +115,7 @@ def test_away_from_me_is_the_robots_forward_wherever_i_stand(make_headset, headi
     tool = headset.tools[""]
     start = tool.pos.copy()
     headset.squeeze()
-    push(headset)
+    headset.push()
     headset.run(0.3)
     assert tool.pos - start == pytest.approx([0.05 * math.cos(facing), 0.05 * math.sin(facing), 0], abs=1e-3)
 
@@ -158,7 +151,7 @@ def test_heading_is_taken_at_the_squeeze_and_on_a_stick_click(headset):
     headset.right.stick = 0.0
     headset.run(0.1)
     assert tool.pos == pytest.approx(before, abs=2e-4)
-    push(headset)  # along -x of the headset's space now, which is where the operator looks
+    headset.push()  # along -x of the headset's space now, which is where the operator looks
     headset.run(0.3)
     assert tool.pos - before == pytest.approx([0.05, 0, 0], abs=1e-3)
 
@@ -255,167 +248,6 @@ def test_a_button_held_while_the_page_reconnects_is_no_edge_but_the_emergency_st
     assert [event.kind for event in headset.device.drain_events()] == [EventKind.ESTOP]
 
 
-# -- loss -----------------------------------------------------------------------------------------------------------
-
-
-def lose(headset, how):
-    """Break something while the clutch is held."""
-    hand = headset.right
-    match how:
-        case "null pose":
-            hand.seen = False
-        case "guessed":
-            hand.emulated = True
-        case "nan":
-            hand.pos = (0.2, math.nan, 0.0)
-        case "quaternion":
-            hand.quat = (0.5, 0.0, 0.0, 0.0)
-        case "jump":
-            hand.pos = (0.2, 1.1, -1.03)
-        case "spin":
-            hand.quat = from_rotvec((0.0, 2.0, 0.0))
-        case "far":
-            hand.pos = (0.2, 1e3, 0.0)
-        case "blur flag":
-            headset.visible = False
-        case "old":
-            headset.delay = 0.3
-        case "order":
-            headset.seq -= 20
-        case "blurred" | "hidden" | "end" | "recentre":
-            headset.happen(how)
-        case "gone":
-            headset.device.gone(headset.client, "its page is closed")
-        case "other page":
-            headset.client = "page-2"
-        case "silence":
-            headset.run(0.2, frames=False)
-    if how not in ("silence", "gone", "end"):
-        headset.send()
-
-
-WAYS = [
-    "null pose", "guessed", "nan", "quaternion", "jump", "spin", "far", "blur flag", "old", "order", "blurred",
-    "hidden", "end", "recentre", "gone", "other page", "silence",
-]  # fmt: skip
-
-
-@pytest.mark.parametrize("how", WAYS)
-def test_loss_while_driving_stays_until_the_clutch_was_released(headset, how):
-    tool = headset.tools[""]
-    headset.squeeze()
-    push(headset, 0.2)
-    headset.run(0.3)
-    lose(headset, how)
-    at = tool.pos.copy()
-    sample = headset.look()
-    assert sample.status is LOST
-    assert not sample.engaged
-    assert sample.action is None
-    assert sample.problem
-    assert headset.device.info().status is LOST
-    # Everything comes back, the hand elsewhere, the clutch still held.
-    right = headset.right
-    right.pos, right.quat, right.seen, right.emulated = (0.3, 1.4, -0.9), (1.0, 0.0, 0.0, 0.0), True, False
-    headset.visible, headset.delay = True, 0.0
-    headset.seq += 100
-    headset.client = "page-2" if how in ("gone", "other page") else headset.client
-    assert headset.run(1.0).status is LOST
-    right.squeeze = 0.3
-    sample = headset.run(0.1)
-    assert sample.status is OK
-    assert not sample.engaged
-    assert np.array_equal(tool.pos, at)
-    right.squeeze = 1.0
-    sample = headset.run(0.012)
-    headset.run(0.5)
-    assert headset.samples[-1].engaged
-    assert tool.pos == pytest.approx(at, abs=1e-9)
-
-
-def test_going_away_at_rest_is_disconnection_and_coming_back_is_all_it_takes(headset):
-    assert headset.run(0.3, frames=False).status is DISCONNECTED
-    assert headset.run(0.1).status is OK
-    headset.device.gone(headset.client, "its page is closed")
-    sample = headset.look()
-    assert sample.status is DISCONNECTED
-    assert "its page is closed" in sample.problem
-    headset.client = "page-2"
-    assert headset.run(0.1).status is OK
-    headset.happen("hidden")
-    assert headset.look().status is DISCONNECTED
-    headset.happen("visible")
-    assert headset.run(0.1).status is OK
-    assert headset.squeeze().engaged
-
-
-def test_a_controller_laid_aside_does_not_matter_while_nobody_drives_or_the_other_one_does(headset):
-    headset.left.seen = False
-    assert headset.run(0.2).status is OK
-    assert headset.squeeze("right").engaged
-    assert headset.run(0.2).engaged
-    headset.right.seen = False
-    assert headset.run(0.1).status is LOST
-
-
-def test_a_burst_after_a_stall_moves_nothing(headset):
-    tool = headset.tools[""]
-    headset.squeeze()
-    push(headset, 0.2)
-    headset.run(0.3)
-    at = tool.pos.copy()
-    late = []
-    for _ in range(45):  # half a second in which the hand goes on and nothing arrives
-        headset.clock.advance(1 / 90)
-        x, y, z = headset.right.pos
-        headset.right.pos = (x, y, z - 0.002)
-        late.append((headset.message(), headset.clock.now()))
-    for message, made in late:
-        headset.device.feed(message, client="page-1", operator="Kim", t_recv=headset.clock.now(), t_page=made)
-    assert headset.look().status is LOST
-    headset.run(0.5)
-    assert np.array_equal(tool.pos, at)
-
-
-def test_a_burst_of_frames_that_are_not_too_old_keeps_driving_with_the_newest(headset):
-    tool = headset.tools[""]
-    headset.squeeze()
-    start = tool.pos.copy()
-    late = []
-    for _ in range(6):
-        headset.clock.advance(1 / 90)
-        x, y, z = headset.right.pos
-        headset.right.pos = (x, y, z - 0.002)
-        late.append((headset.message(), headset.clock.now()))
-    for message, made in late:
-        headset.device.feed(message, client="page-1", operator="Kim", t_recv=headset.clock.now(), t_page=made)
-    assert headset.run(0.5).engaged
-    assert tool.pos - start == pytest.approx([0.012, 0, 0], abs=1e-3)
-
-
-def test_noise_in_frame_times_is_no_jump(headset):
-    headset.squeeze()
-    rng = np.random.default_rng(1)
-    for _ in range(300):
-        headset.right.pos = tuple((np.array([0.2, 1.1, -0.3]) + 0.0005 * rng.standard_normal(3)).tolist())
-        headset.clock.advance(float(rng.uniform(0.001, 0.03)))
-        headset.send()
-        assert headset.look().engaged
-
-
-def test_a_tool_that_is_not_known_yet_is_not_driven(headset):
-    def unknown():
-        raise SpecError("call reset() first")
-
-    headset.device = WebXR(XYZ, unknown, headset.clock)
-    headset.device.start()
-    headset.run(0.1)
-    sample = headset.squeeze()
-    assert sample.status is OK
-    assert not sample.engaged
-    assert "reset" in sample.problem
-
-
 # -- hands and arms --------------------------------------------------------------------------------------------------
 
 
@@ -424,7 +256,7 @@ def test_whichever_squeezes_first_drives_one_arm(headset):
     headset.right.squeeze = 1.0
     headset.run(0.1)
     start = headset.tools[""].pos.copy()
-    push(headset, side="right")
+    headset.push(side="right")
     assert headset.tools[""].pos == pytest.approx(start, abs=1e-9)
     headset.left.squeeze = 0.0
     assert not headset.run(0.1).engaged  # the other one must be pressed afresh
@@ -445,13 +277,13 @@ def test_two_arms_are_driven_by_a_hand_each(make_headset):
     sample = headset.squeeze("left")
     assert sample.action.shape == (8,)
     assert sample.mask.tolist() == [True] * 4 + [False] * 4
-    push(headset, 0.2, side="left")
+    headset.push(0.2, side="left")
     headset.run(0.2)
     assert left.pos - starts[0] == pytest.approx([0.02, 0, 0], abs=1e-3)
     assert np.array_equal(right.pos, starts[1])
     headset.right.squeeze = 1.0
     assert headset.run(0.1).mask.all()
-    push(headset, 0.2, side="right")
+    headset.push(0.2, side="right")
     headset.run(0.2)
     assert right.pos - starts[1] == pytest.approx([0.02, 0, 0], abs=1e-3)
     headset.left.seen = False  # losing one loses both
@@ -485,7 +317,7 @@ def test_haptics_go_to_the_page_that_is_worn(make_headset):
     assert [what[1] for what in felt] == ["right"]
     headset.run(0.2)
     assert len(felt) == 1
-    push(headset, 0.3, speed=1.5)  # faster than the arm
+    headset.push(0.3, speed=1.5)  # faster than the arm
     assert 1 < len(felt) < 5
     felt.clear()
     headset.right.seen = False

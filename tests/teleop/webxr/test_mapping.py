@@ -1,3 +1,5 @@
+"""From a hand's motion to the tool's: frames, tracking, limits, filter."""
+
 import math
 
 import numpy as np
