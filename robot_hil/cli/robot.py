@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from robot_hil.actor.desk import DeskConfig
 from robot_hil.actor.episode import EpisodeResult
+from robot_hil.actor.guard import Guard
 from robot_hil.actor.loop import ControlLoop, LoopConfig
 from robot_hil.actor.policy import AgentPolicy
 from robot_hil.actor.seeding import Stream
@@ -86,6 +87,7 @@ class Robot:
         }
         self.operator = make_operator(self, operator, self._clock) if operator.wanted else None
         """Devices and console of a person, None where there is none."""
+        self._guard = Guard(self.gate, self.arbiter) if experiment.realtime and self.operator is None else None
         self.epoch: Callable[[], int] = lambda: 0
         """Epoch under which the steps of the episode under way are stored."""
         self.last_episode: tuple[str, int, int] | None = None
@@ -119,6 +121,8 @@ class Robot:
         if self.operator is not None:
             self.operator.start()
             self.operator.announce()
+        if self._guard is not None:
+            self._guard.start()
 
     @property
     def drivable(self) -> bool:
@@ -204,6 +208,8 @@ class Robot:
         """Release the environment; legal twice."""
         if self.operator is not None:
             self.operator.stop()
+        if self._guard is not None:
+            self._guard.stop()
         for person in self._persons.values():
             if person is not None:
                 person.stop()

@@ -28,6 +28,9 @@ class Hands(Protocol):
     def close(self) -> None:
         """Close the gripper."""
 
+    def look(self) -> None:
+        """Take a picture of the page."""
+
     def let_go(self) -> None:
         """Let go of everything."""
 
@@ -83,6 +86,7 @@ def demonstrate(hands: Hands, episode: int) -> None:
     hands.go([*cube[:2], 0.10], episode)
     hands.go(cube, episode)
     hands.close()
+    hands.look()
     hands.go([*cube[:2], 0.20], episode)
 
 

@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import threading
@@ -20,6 +21,14 @@ from robot_hil.envs import gym_adapter
 from robot_hil.envs.base import privileged_of
 
 PATIENCE_S = 240.0
+
+
+def keep_picture(page: Any, folder: Path, name: str) -> None:
+    """Take a picture of what the person sees; also for the docs, where ROBOT_HIL_PICTURES says where those are."""
+    page.screenshot(path=folder / name)
+    assert (folder / name).stat().st_size > 10_000
+    if docs := os.environ.get("ROBOT_HIL_PICTURES"):
+        shutil.copy(folder / name, Path(docs) / name)
 
 
 class Program:

@@ -9,7 +9,7 @@ import headset
 import numpy as np
 import pytest
 from e2e.demonstrations import DEMOS, WITHIN_M, check_log, over, record, train
-from e2e.person import PATIENCE_S, Eyes, Program
+from e2e.person import PATIENCE_S, Eyes, Program, keep_picture
 
 SIDE, SPEED = "right", 0.08
 pytestmark = pytest.mark.timeout(900)
@@ -18,8 +18,8 @@ pytestmark = pytest.mark.timeout(900)
 class Controller:
     """A hand in the simulated headset, looking along the robot's x axis."""
 
-    def __init__(self, page: Any, eyes: Eyes) -> None:
-        self.page, self.eyes = page, eyes
+    def __init__(self, page: Any, eyes: Eyes, folder: Path) -> None:
+        self.page, self.eyes, self.folder = page, eyes, folder
 
     def do(self, call: str) -> Any:
         return self.page.evaluate(f"headset.{call}")
@@ -54,6 +54,9 @@ class Controller:
         self.press("trigger", 1)
         time.sleep(0.8)
 
+    def look(self) -> None:
+        keep_picture(self.page, self.folder, "headset_driving.png")
+
     def let_go(self) -> None:
         self.do("script = null")
         self.press("squeeze", 0)
@@ -83,7 +86,7 @@ def test_demonstrations_by_headset_are_stored_and_learnt_from(tmp_path: Path):
         origin, token = program.address(folder)
         eyes = Eyes(origin, token)
         with browser.chromium() as chrome:
-            context = chrome.new_context(viewport={"width": 480, "height": 320})
+            context = chrome.new_context(viewport={"width": 900, "height": 560})
             context.add_init_script("window.HEADSET_HZ = 36; window.HEADSET_AR = false;")
             context.add_init_script(path=browser.IWER)
             context.add_init_script(path=headset.SHIM)
@@ -95,7 +98,7 @@ def test_demonstrations_by_headset_are_stored_and_learnt_from(tmp_path: Path):
             page.click("#enter:enabled")
             page.wait_for_selector("body[data-session=on][data-pilot=true]")
             program.until(lambda: eyes.state.get("tool") is not None)
-            record(program, Controller(page, eyes))
+            record(program, Controller(page, eyes, tmp_path))
             assert errors == []
         eyes.close()
     finally:

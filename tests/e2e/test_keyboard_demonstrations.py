@@ -8,7 +8,7 @@ import browser
 import numpy as np
 import pytest
 from e2e.demonstrations import DEMOS, WITHIN_M, check_log, over, record, train
-from e2e.person import PATIENCE_S, Eyes, Program
+from e2e.person import PATIENCE_S, Eyes, Program, keep_picture
 
 AXES = (("KeyW", "KeyS"), ("KeyA", "KeyD"), ("KeyE", "KeyQ"))
 """Keys that increase and decrease x, y and z."""
@@ -19,8 +19,8 @@ pytestmark = pytest.mark.timeout(900)
 class Typist:
     """Holds down the keys that bring the tool nearer to a goal."""
 
-    def __init__(self, page: Any, eyes: Eyes) -> None:
-        self.page, self.eyes = page, eyes
+    def __init__(self, page: Any, eyes: Eyes, folder: Path) -> None:
+        self.page, self.eyes, self.folder = page, eyes, folder
         self.down: set[str] = set()
 
     def hold(self, keys: set[str]) -> None:
@@ -53,6 +53,9 @@ class Typist:
         self.page.keyboard.press("KeyC", delay=60)
         time.sleep(0.7)
 
+    def look(self) -> None:
+        keep_picture(self.page, self.folder, "keyboard_driving.png")
+
     def let_go(self) -> None:
         self.hold(set())
 
@@ -82,7 +85,7 @@ def test_demonstrations_by_keyboard_are_stored_and_learnt_from(tmp_path: Path):
             page.goto(f"{origin}/#t={token}")
             program.until(lambda: eyes.state.get("tool") is not None)
             page.click("body", position={"x": 5, "y": 5})
-            record(program, Typist(page, eyes))
+            record(program, Typist(page, eyes, tmp_path))
             assert errors == []
         eyes.close()
     finally:

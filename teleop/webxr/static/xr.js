@@ -78,7 +78,7 @@ function show() {
   $('state').textContent = wordOf(state);
   $('state').dataset.state = state;
   $('reason').textContent = note || reasonText();
-  $('link').textContent = link.ready ? `connected${link.offset === null ? '' : `, ${Math.round(link.rtt)} ms`}` : link.problem || 'connecting…';
+  $('link').textContent = link.ready ? `connected${Number.isFinite(link.rtt) ? `, ${Math.round(link.rtt)} ms` : ''}` : link.problem || 'connecting…';
   $('pilot').textContent = pilotText();
   $('resume').hidden = !(pilot.you && standing());
   $('take').hidden = pilot.you || !pilot.name || !link.ready;
