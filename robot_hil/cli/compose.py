@@ -4,8 +4,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from robot_hil.actor.arbiter import Arbiter, TailDriver
+from robot_hil.actor.arbiter import Arbiter, Mode, TailDriver
 from robot_hil.actor.arms import AnyArbiter, ArmsArbiter, arms_of
+from robot_hil.cli.operator_options import NOBODY, OperatorOptions
 from robot_hil.clock import Clock
 from robot_hil.data.specs import EnvSpec
 from robot_hil.errors import ConfigError, UnknownNameError
@@ -89,13 +90,13 @@ def make_person(
     return SimulatedPerson(expert, gate, PROFILES[config.profile], lambda: privileged_of(env), clock)
 
 
-def make_arbiter(experiment: "Experiment", spec: EnvSpec, operated: bool = False) -> AnyArbiter:
+def make_arbiter(experiment: "Experiment", spec: EnvSpec, operator: OperatorOptions = NOBODY) -> AnyArbiter:
     """Return a fresh arbiter, one that knows the arms where the action's names do (`left.x`).
 
-    `operated` by a person with a device, it holds until that device works.
+    Operated by a person with a device, it holds until that device works.
     """
-    config = experiment.arbiter(spec.action.shape[0])
-    if operated:
+    config = replace(experiment.arbiter(spec.action.shape[0]), mode=Mode(operator.mode))
+    if operator.teleop:
         config = replace(config, device_required=True, tail_driver=TailDriver.HOLD)
     arms = arms_of(spec.action.names)
     return ArmsArbiter(config, arms) if arms else Arbiter(config)

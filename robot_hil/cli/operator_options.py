@@ -8,6 +8,7 @@ class OperatorOptions:
     """Who operates a run."""
 
     teleop: tuple[str, ...] = ()
+    mode: str = "takeover"
     console: bool = False
     console_host: str = "127.0.0.1"
     console_port: int = 8443

@@ -4,7 +4,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, make_dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
@@ -32,6 +32,8 @@ class Operated:
     teleop: tuple[str, ...] = ()
     """Devices to drive with, in real time and instead of the simulated person: spacemouse, spacemouse:PATH, gamepad,
     leader:PORT, console (keyboard, gamepad and VR in the browser). Several may be given."""
+    mode: Literal["takeover", "residual", "masked"] = "takeover"
+    """What a person who engages does: drive all of the robot, add to the policy, or drive what the device masks."""
     console: bool = False
     """Serve the operator's console; its address is printed. Given by `--teleop console`, too."""
     console_host: str = "127.0.0.1"
@@ -44,6 +46,7 @@ class Operated:
         """Who operates the run."""
         return OperatorOptions(
             teleop=self.teleop,
+            mode=self.mode,
             console=self.console or "console" in self.teleop,
             console_host=self.console_host,
             console_port=self.console_port,

@@ -79,7 +79,7 @@ class Robot:
         self.loop: ControlLoop | None = None
         self._stop = False
         self._operated = operator
-        self.arbiter = compose.make_arbiter(experiment, self.spec, bool(operator.teleop))
+        self.arbiter = compose.make_arbiter(experiment, self.spec, operator)
         self._live = LiveFile(run.live, MonotonicClock())
         self._persons = {
             Stream.DEMO: compose.make_person(experiment, self.env, self._clock, demonstrates=True),
