@@ -46,6 +46,8 @@ class Asked:
     sample: TeleopSample
     decision: Decision
     events: list[TeleopEvent] = field(default_factory=list)
+    waited: bool = False
+    """The period was stretched by waiting for the person."""
 
     @property
     def verdict(self) -> EventKind | None:
@@ -158,6 +160,7 @@ class Desk:
         give_up = self._now() + self._config.hold_timeout_s
         while self._arbiter.state is ArbiterState.HOLD and not asked.ends and not self._stopped():
             more = self._wait("resume")
+            asked.waited = True
             asked.events += more.events
             if more.decision.state is ArbiterState.ESTOP:
                 self._emergency_stop(more.decision.reason)
@@ -178,6 +181,7 @@ class Desk:
         engaged = False
         while not engaged and not asked.ends and not self._stopped():
             more = self._wait("start")
+            asked.waited = True
             asked.events += more.events
             if more.decision.state is ArbiterState.ESTOP:
                 self._emergency_stop(more.decision.reason)

@@ -198,6 +198,8 @@ class ControlLoop:
             if self._previewer is not None:
                 self._previewer.observe_proposal(proposal)
         asked = self.desk.ask(stream, proposal)
+        if asked.waited:
+            self.pacer.restart()
         sample, decision, verdict = asked.sample, asked.decision, asked.verdict
         t_cmd = self.clock.now()
         next_obs, reward, terminated, truncated, info = self._env.step(decision.action)

@@ -37,6 +37,10 @@ class Pacer:
         self._deadline = self._clock.now() + self._period
         self._first = self.periods
 
+    def restart(self) -> None:
+        """Begin this period anew now: it was stretched on purpose, which is no lateness."""
+        self._deadline = self._clock.now() + self._period
+
     def wait(self) -> None:
         """Sleep until this period's deadline and begin the next period."""
         missed = self._clock.now() > self._deadline

@@ -120,3 +120,15 @@ def test_punctual_works_without_the_privilege(monkeypatch):
     with punctual():
         assert not gc.isenabled()
     assert gc.isenabled()
+
+
+def test_a_period_that_was_stretched_on_purpose_is_not_late():
+    clock = VirtualClock()
+    pacer = Pacer(clock, 0.1)
+    pacer.start()
+    clock.advance(60.0)
+    pacer.restart()
+    clock.advance(0.05)
+    pacer.wait()
+    assert clock.now() == pytest.approx(60.1)
+    assert (pacer.misses, pacer.lateness().tolist()) == (0, [0.0])
