@@ -1,6 +1,7 @@
 """From the deflection of a stick, a puck or keys to a sample: dead-zone with hysteresis, rotation, gripper, tail."""
 
 import logging
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -15,6 +16,16 @@ _LOG = logging.getLogger(__name__)
 IDENTITY = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
 FACING_ROBOT = ((-1.0, 0.0, 0.0), (0.0, -1.0, 0.0), (0.0, 0.0, 1.0))
 """The operator looks at the robot from the front: away from the operator is towards the robot's base."""
+
+
+def turned(facing: float) -> tuple[tuple[float, float, float], ...]:
+    """Return the rotation of an operator for whom *away* is `facing` about the base's z axis [rad]: 0 from behind it.
+
+    >>> turned(0.0) == IDENTITY
+    True
+    """
+    c, s = round(math.cos(facing), 12), round(math.sin(facing), 12)
+    return (c, -s, 0.0), (s, c, 0.0), (0.0, 0.0, 1.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,7 @@
 """Devices by the names that `--teleop` gives them, and those of the console's page."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import gymnasium
 
     from robot_hil.data.robot import ActionScale, ToolState
+    from robot_hil.teleop.deflection import DeflectionConfig
 
 LEADER_FILE = "leader.toml"
 _SQUEEZE_S = 0.5  # a leader arm has no button but its trigger
@@ -27,67 +28,88 @@ PAGE_INPUT: dict[str, tuple[type, ...]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class _Robot:
-    """What a device must know of the robot."""
+class _Place:
+    """What a device must know of the robot, and of where the operator stands."""
 
     env: "gymnasium.Env[Any, Any]"
     scale: "ActionScale"
     tool: "Callable[[], ToolState]"
     clock: Clock
+    facing: float
+
+    def deflection(self, usual: "DeflectionConfig") -> "DeflectionConfig":
+        """Return `usual` for an operator who stands here."""
+        from robot_hil.teleop.deflection import turned
+
+        return replace(usual, rotation=turned(self.facing))
 
 
-def make_devices(names: Sequence[str], env: "gymnasium.Env[Any, Any]", clock: Clock) -> list[TeleopDevice]:
-    """Return the devices called `names`, `KIND` or `KIND:WHERE`, for the robot in `env`; `console` is left out.
-
-    Raises `UnknownNameError` with the kinds there are, and what a device says when it cannot be made.
-    """
+def place_of(env: "gymnasium.Env[Any, Any]", clock: Clock, facing: float) -> _Place:
+    """Return the operator's place at the robot in `env`; raises `SpecError` where there is no tool to drive."""
     from robot_hil.envs.base import scale_of, tool_of
 
+    return _Place(env, scale_of(env), tool_of(env), clock, facing)
+
+
+def make_devices(
+    names: Sequence[str], env: "gymnasium.Env[Any, Any]", clock: Clock, facing: float = 0.0
+) -> list[TeleopDevice]:
+    """Return the devices called `names`, `KIND` or `KIND:WHERE`, for the robot in `env`; `console` is left out.
+
+    `facing` is the direction away from the operator, about the base's z axis [rad]. Raises `UnknownNameError` with the
+    kinds there are, and what a device says when it cannot be made.
+    """
     if len(set(names)) != len(names):
-        raise ConfigError(
-            f"--teleop names a device twice: {' '.join(names)}. Give each its path, e.g. spacemouse:PATH."
-        )
+        raise ConfigError(f"--teleop names a device twice: {names}. Give each its path, e.g. spacemouse:PATH.")
     pairs = [(kind, where) for kind, _, where in (name.partition(":") for name in names) if kind != "console"]
     for kind, _ in pairs:
         if kind not in KINDS:
             raise UnknownNameError("device", kind, [*KINDS, "console"])
     if not pairs:
         return []
-    robot = _Robot(env, scale_of(env), tool_of(env), clock)
-    return [KINDS[kind](robot, where) for kind, where in pairs]
+    place = place_of(env, clock, facing)
+    return [KINDS[kind](place, where) for kind, where in pairs]
 
 
-def page_devices(env: "gymnasium.Env[Any, Any]", clock: Clock, send_haptic: SendHaptic) -> list[Any]:
+def page_devices(
+    env: "gymnasium.Env[Any, Any]", clock: Clock, send_haptic: SendHaptic, facing: float = 0.0
+) -> list[Any]:
     """Return what a person can drive with from the console's page: keyboard, gamepad, VR controllers, words."""
-    from robot_hil.envs.base import scale_of, tool_of
-    from robot_hil.teleop.browser_gamepad import BrowserGamepad
-    from robot_hil.teleop.keyboard import Keyboard
+    from robot_hil.teleop.browser import AT_ONCE
+    from robot_hil.teleop.browser_gamepad import BrowserGamepad, BrowserGamepadConfig
+    from robot_hil.teleop.deflection import turned
+    from robot_hil.teleop.keyboard import Keyboard, KeyboardConfig
+    from robot_hil.teleop.motions import WordsConfig
+    from robot_hil.teleop.webxr.config import WebXRConfig
     from robot_hil.teleop.webxr.device import WebXR
     from robot_hil.teleop.words import Words
 
-    scale, tool = scale_of(env), tool_of(env)
+    at = place_of(env, clock, facing)
     return [
-        Keyboard(scale, tool, clock),
-        BrowserGamepad(scale, tool, clock),
-        WebXR(scale, tool, clock, send_haptic=send_haptic),
-        Words(scale, tool, clock),
+        Keyboard(at.scale, at.tool, clock, KeyboardConfig(deflection=at.deflection(AT_ONCE))),
+        BrowserGamepad(at.scale, at.tool, clock, BrowserGamepadConfig(deflection=at.deflection(AT_ONCE))),
+        WebXR(at.scale, at.tool, clock, config=WebXRConfig(facing=facing), send_haptic=send_haptic),
+        Words(at.scale, at.tool, clock, WordsConfig(rotation=turned(facing))),
     ]
 
 
-def _spacemouse(robot: _Robot, where: str) -> TeleopDevice:
+def _spacemouse(place: _Place, where: str) -> TeleopDevice:
+    from robot_hil.teleop.deflection import DeflectionConfig
     from robot_hil.teleop.spacemouse import SpaceMouse, SpaceMouseConfig
 
     name = f"spacemouse:{where}" if where else "spacemouse"
-    return SpaceMouse(robot.scale, robot.tool, robot.clock, config=SpaceMouseConfig(name=name, path=where))
+    config = SpaceMouseConfig(name=name, path=where, deflection=place.deflection(DeflectionConfig()))
+    return SpaceMouse(place.scale, place.tool, place.clock, config=config)
 
 
-def _gamepad(robot: _Robot, where: str) -> TeleopDevice:
-    from robot_hil.teleop.gamepad import Gamepad, GamepadConfig
+def _gamepad(place: _Place, where: str) -> TeleopDevice:
+    from robot_hil.teleop.gamepad import WITH_DEAD_MAN, Gamepad, GamepadConfig
 
-    return Gamepad(robot.scale, robot.tool, robot.clock, GamepadConfig(choose=where))
+    config = GamepadConfig(choose=where, deflection=place.deflection(WITH_DEAD_MAN))
+    return Gamepad(place.scale, place.tool, place.clock, config)
 
 
-def _leader(robot: _Robot, where: str) -> TeleopDevice:
+def _leader(place: _Place, where: str) -> TeleopDevice:
     from robot_hil.envs.base import forward_of
     from robot_hil.teleop.leader.bus import DynamixelBus
     from robot_hil.teleop.leader.calibration import Calibration
@@ -98,10 +120,10 @@ def _leader(robot: _Robot, where: str) -> TeleopDevice:
         raise ConfigError("a leader arm needs its port: --teleop leader:/dev/ttyUSB0 or leader:PORT,CALIBRATION.toml.")
     config = LeaderConfig(calibration=Calibration.load(Path(file or LEADER_FILE)), squeeze_s=_SQUEEZE_S)
     bus = DynamixelBus(port, ids=config.calibration.ids)
-    return LeaderArm(robot.scale, robot.tool, robot.clock, bus, config, forward_of(robot.env))
+    return LeaderArm(place.scale, place.tool, place.clock, bus, config, forward_of(place.env))
 
 
-KINDS: dict[str, Callable[[_Robot, str], TeleopDevice]] = {
+KINDS: dict[str, Callable[[_Place, str], TeleopDevice]] = {
     "spacemouse": _spacemouse,
     "gamepad": _gamepad,
     "leader": _leader,

@@ -236,10 +236,10 @@ def make_operator(robot: "Robot", options: "OperatorOptions", clock: Clock) -> O
     def haptic(client: str, hand: str, strength: float, seconds: float) -> None:
         operator.haptic(client, hand, strength, seconds)
 
-    devices = make_devices(options.teleop, robot.env, clock)
+    devices = make_devices(options.teleop, robot.env, clock, options.facing)
     pages: list[Any] = []
     if options.console and robot.experiment.realtime and robot.drivable:
-        pages = page_devices(robot.env, clock, haptic)
+        pages = page_devices(robot.env, clock, haptic, options.facing)
     station = Station([*devices, *pages], clock)
     guard = Guard(robot.gate, robot.arbiter, station, clock)
     operator = Operator(

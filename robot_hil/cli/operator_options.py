@@ -9,6 +9,8 @@ class OperatorOptions:
 
     teleop: tuple[str, ...] = ()
     mode: str = "takeover"
+    facing: float = 0.0
+    """[rad]."""
     console: bool = False
     console_host: str = "127.0.0.1"
     console_port: int = 8443

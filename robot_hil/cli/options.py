@@ -1,5 +1,6 @@
 """Command lines: experiment first, then options and overrides of the experiment's numbers, parsed by tyro."""
 
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, make_dataclass
@@ -32,6 +33,9 @@ class Operated:
     teleop: tuple[str, ...] = ()
     """Devices to drive with, in real time and instead of the simulated person: spacemouse, spacemouse:PATH, gamepad,
     leader:PORT, console (keyboard, gamepad and VR in the browser). Several may be given."""
+    facing: float = 0.0
+    """Direction that is away from the operator, about the robot's vertical axis [degrees]: 0 for one behind the robot's
+    base, 180 for one who faces the robot."""
     mode: Literal["takeover", "residual", "masked"] = "takeover"
     """What a person who engages does: drive all of the robot, add to the policy, or drive what the device masks."""
     console: bool = False
@@ -47,6 +51,7 @@ class Operated:
         return OperatorOptions(
             teleop=self.teleop,
             mode=self.mode,
+            facing=math.radians(self.facing),
             console=self.console or "console" in self.teleop,
             console_host=self.console_host,
             console_port=self.console_port,
