@@ -10,9 +10,9 @@ import numpy as np
 from gymnasium import spaces
 
 from robot_hil.actor.safety import SafetyGate
+from robot_hil.data import rotation
 from robot_hil.data.robot import ActionScale, ArmState, CartesianTarget, ToolState
 from robot_hil.data.specs import Array, ArraySpec, EnvSpec
-from robot_hil.envs import rotation
 from robot_hil.errors import ConfigError, SafetyError, SpecError
 from robot_hil.protocols import Camera
 

@@ -26,10 +26,10 @@ from robot_hil.console.link import RobotLink
 from robot_hil.console.messages import Ack, FromPage, Gone, Haptic, Status, ToRobot, Welcome, allowed
 from robot_hil.data.operator_input import Button, XrEvent, XrFrame
 from robot_hil.data.robot import ActionScale, ToolState
+from robot_hil.data.rotation import from_rotvec, multiply
 from robot_hil.data.teleop import EventKind, SampleStatus, TeleopEvent, TeleopSample
 from robot_hil.teleop.webxr.config import WebXRConfig
 from robot_hil.teleop.webxr.device import WebXR
-from robot_hil.teleop.webxr.quaternion import from_rotvec, multiply
 
 SHIM = Path(__file__).parent / "teleop/webxr/iwer_shim.js"
 PAGE = browser.ROOT / "teleop/webxr/static"

@@ -2,9 +2,9 @@
 
 import numpy as np
 
+from robot_hil.data import rotation
 from robot_hil.data.robot import ArmLimits, ArmState, CartesianTarget, JointTarget, Target
 from robot_hil.data.specs import Array
-from robot_hil.envs import rotation
 from robot_hil.envs.mujoco.world import WRENCH_SAMPLES, World
 from robot_hil.errors import SafetyError
 

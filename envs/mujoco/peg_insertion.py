@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from robot_hil.data import rotation
 from robot_hil.data.robot import CartesianTarget
 from robot_hil.data.specs import ArraySpec
-from robot_hil.envs import rotation
 from robot_hil.envs.mujoco.arm import HOME
 from robot_hil.envs.mujoco.build import build_env
 from robot_hil.envs.mujoco.world import World

@@ -5,10 +5,10 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from robot_hil.data.robot import ActionScale, ToolState
+from robot_hil.data.rotation import Quat, conjugate, difference, multiply
 from robot_hil.data.specs import Array
 from robot_hil.errors import SpecError
 from robot_hil.teleop.base import to_action
-from robot_hil.teleop.webxr.quaternion import Quat, conjugate, difference, multiply
 
 Forward = Callable[[Array], tuple[Array, Array]]
 """The robot's forward kinematics: joints (n,) [rad] to position (3,) [m] and orientation wxyz (4,), base frame."""

@@ -14,7 +14,7 @@ from robot_hil.errors import ConfigError, RobotHilError
 from robot_hil.teleop.base import GripLatch, Mailbox, RateMeter, to_action
 from robot_hil.teleop.webxr.config import WebXRConfig
 from robot_hil.teleop.webxr.mapping import STILL, HandMapping, Six
-from robot_hil.teleop.webxr.quaternion import HandPose
+from robot_hil.teleop.webxr.pose import HandPose
 from robot_hil.teleop.webxr.session import SIDES, HandView, HeadsetSession, View
 
 Tool = Callable[[], ToolState]

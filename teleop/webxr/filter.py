@@ -3,7 +3,8 @@
 from math import hypot, pi
 from typing import NamedTuple
 
-from robot_hil.teleop.webxr.quaternion import HandPose, Quat, Vec, difference, from_rotvec, multiply
+from robot_hil.data.rotation import Quat, Vec, difference, from_rotvec, multiply
+from robot_hil.teleop.webxr.pose import HandPose
 
 
 class FilterConfig(NamedTuple):

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from math import cos, sin
 
 from robot_hil.data.robot import ActionScale, ToolState
+from robot_hil.data.rotation import Quat, Vec, conjugate, difference, from_rotvec, multiply, rotate
 from robot_hil.teleop.base import TWIST_AXES
 from robot_hil.teleop.webxr.config import WebXRConfig
-from robot_hil.teleop.webxr.quaternion import HandPose, Quat, Vec, conjugate, difference, from_rotvec, multiply, rotate
+from robot_hil.teleop.webxr.pose import HandPose
 
 _AXES: Quat = (0.5, 0.5, -0.5, -0.5)
 """x right, y up, -z forward (WebXR) to x forward, y left, z up (the robot's base)."""

@@ -9,11 +9,12 @@ from dataclasses import dataclass, field
 from math import hypot, inf, isfinite
 
 from robot_hil.data.operator_input import Hand, Pose, XrEvent, XrFrame
+from robot_hil.data.rotation import difference, unit
 from robot_hil.data.teleop import EventKind
 from robot_hil.teleop.base import Grip
 from robot_hil.teleop.webxr.config import WebXRConfig
 from robot_hil.teleop.webxr.filter import PoseFilter
-from robot_hil.teleop.webxr.quaternion import HandPose, difference, heading_of, unit
+from robot_hil.teleop.webxr.pose import HandPose, heading_of
 
 SIDES = ("left", "right")
 TRIGGER, SQUEEZE, STICK, A_OR_X, B_OR_Y = 0, 1, 3, 4, 5

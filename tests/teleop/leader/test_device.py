@@ -12,9 +12,9 @@ from servo_bus import ServoRig
 import robot_hil.envs  # noqa: F401 - registers the ids
 from robot_hil.clock import VirtualClock
 from robot_hil.data.robot import ActionScale, ToolState
+from robot_hil.data.rotation import angle_between
 from robot_hil.data.teleop import EventKind, SampleStatus, TeleopSample
 from robot_hil.envs.base import scale_of, tool_of
-from robot_hil.envs.rotation import angle_between
 from robot_hil.errors import ConfigError
 from robot_hil.protocols import EpisodeAware, Monitored
 from robot_hil.teleop.leader.bus import BusError, DynamixelBus

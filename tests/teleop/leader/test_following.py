@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from robot_hil.data.robot import ActionScale, ToolState
+from robot_hil.data.rotation import from_rotvec, multiply
 from robot_hil.errors import SpecError
 from robot_hil.teleop.leader.following import Follower
-from robot_hil.teleop.webxr.quaternion import from_rotvec, multiply
 
 SCALE = ActionScale(axes=("x", "y", "z", "rx", "ry", "rz", "gripper"), linear_m=0.01, angular_rad=0.05, gripper_m=0.01)
 ROBOT = np.array([0.1, 0.2, 0.3, -2.0, 0.0, 2.5, 0.7])

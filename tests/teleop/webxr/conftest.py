@@ -8,9 +8,9 @@ import pytest
 from robot_hil.clock import VirtualClock
 from robot_hil.data.operator_input import Hand, Pose, XrEvent, XrFrame
 from robot_hil.data.robot import ActionScale, ToolState
+from robot_hil.data.rotation import from_rotvec, multiply
 from robot_hil.data.teleop import TeleopSample
 from robot_hil.teleop.webxr.device import WebXR
-from robot_hil.teleop.webxr.quaternion import from_rotvec, multiply
 
 SCALE = ActionScale(
     axes=("x", "y", "z", "rx", "ry", "rz", "gripper"), linear_m=0.005, angular_rad=0.02, gripper_m=0.01, period_s=0.02

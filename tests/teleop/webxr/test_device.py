@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from robot_hil.data.operator_input import Hand, Pose
 from robot_hil.data.robot import ActionScale
+from robot_hil.data.rotation import difference, from_rotvec
 from robot_hil.data.teleop import EventKind, SampleStatus
 from robot_hil.errors import ConfigError
 from robot_hil.protocols import Feedback, Monitored
 from robot_hil.teleop.webxr.config import WebXRConfig
 from robot_hil.teleop.webxr.device import WebXR
-from robot_hil.teleop.webxr.quaternion import difference, from_rotvec
 
 OK, LOST, DISCONNECTED = SampleStatus.OK, SampleStatus.LOST, SampleStatus.DISCONNECTED
 XYZ = ActionScale(axes=("x", "y", "z", "gripper"), linear_m=0.005, gripper_m=0.01, period_s=0.02)

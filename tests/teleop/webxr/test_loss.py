@@ -5,10 +5,10 @@ import math
 import numpy as np
 import pytest
 
+from robot_hil.data.rotation import from_rotvec
 from robot_hil.data.teleop import SampleStatus
 from robot_hil.errors import SpecError
 from robot_hil.teleop.webxr.device import WebXR
-from robot_hil.teleop.webxr.quaternion import from_rotvec
 
 OK, LOST, DISCONNECTED = SampleStatus.OK, SampleStatus.LOST, SampleStatus.DISCONNECTED
 

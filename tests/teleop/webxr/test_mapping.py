@@ -9,19 +9,12 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from robot_hil.data.robot import ActionScale, ToolState
+from robot_hil.data.rotation import difference, from_rotvec, multiply, rotate, to_rotvec
 from robot_hil.errors import ConfigError
 from robot_hil.teleop.webxr.config import WebXRConfig
 from robot_hil.teleop.webxr.filter import FilterConfig, PoseFilter
 from robot_hil.teleop.webxr.mapping import HandMapping, base_from_headset
-from robot_hil.teleop.webxr.quaternion import (
-    HandPose,
-    difference,
-    from_rotvec,
-    heading_of,
-    multiply,
-    rotate,
-    to_rotvec,
-)
+from robot_hil.teleop.webxr.pose import HandPose, heading_of
 
 AXES = ("x", "y", "z", "rx", "ry", "rz", "gripper")
 SCALE = ActionScale(axes=AXES, linear_m=0.005, angular_rad=0.02, period_s=0.02)

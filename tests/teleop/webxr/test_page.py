@@ -123,6 +123,7 @@ def test_buttons_arrive_once_each(page, robot):
                 seen = len(robot.frames)
                 page.do("button", side, name, value)
                 wait_for(lambda seen=seen: len(robot.frames) > seen + 2, "frames")
+    wait_for(lambda: len(robot.events) >= 4, "the last edge")
     kinds = [event.kind for event in robot.events]
     assert kinds == [EventKind.SUCCESS, EventKind.FAIL] * 2
 

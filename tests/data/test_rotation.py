@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-from robot_hil.envs import rotation
+from robot_hil.data import rotation
 
 vectors = st.tuples(*[st.floats(-1.8, 1.8, allow_subnormal=False) for _ in range(3)])
 

@@ -15,6 +15,12 @@ def multiply(a: Sequence[float], b: Sequence[float]) -> Quat:
     x = aw * bx + ax * bw + ay * bz - az * by
     y = aw * by - ax * bz + ay * bw + az * bx
     z = aw * bz + ax * by - ay * bx + az * bw
+    return unit((w, x, y, z))
+
+
+def unit(q: Sequence[float]) -> Quat:
+    """Return `q` with norm 1."""
+    w, x, y, z = q
     scale = 1.0 / sqrt(w * w + x * x + y * y + z * z)
     return w * scale, x * scale, y * scale, z * scale
 

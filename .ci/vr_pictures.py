@@ -1,6 +1,6 @@
 """Take the pictures of the VR page in docs/images: a real console and device, MuJoCo's arm, a simulated headset.
 
-python benchmarks/vr_pictures.py [--out docs/images]
+python .ci/vr_pictures.py [--out docs/images]
 """
 
 import argparse
