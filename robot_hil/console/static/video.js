@@ -69,9 +69,8 @@ export class Cameras {
       canvas.width = bitmap.width;
       canvas.height = bitmap.height;
     }
-    canvas.getContext("2d").drawImage(bitmap, 0, 0);
-    canvas.className = "";
-    bitmap.close();
+    canvas.getContext("bitmaprenderer").transferFromImageBitmap(bitmap); // without a copy
+    if (canvas.className) canvas.className = "";
     const now = performance.now();
     view.t = this.offset() == null ? now - (head.now - head.t) : head.t - this.offset();
     view.drawn.push(now);
