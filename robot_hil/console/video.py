@@ -64,6 +64,7 @@ def encode(image: Array) -> bytes:
     """Return `image`, uint8 (H, W, 3) RGB, as JPEG."""
     import cv2
 
+    cv2.setNumThreads(1)  # a picture is too small to share out: OpenCV's threads would wait for work at full speed
     done, jpeg = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
     if not done:
         raise ValueError(f"an image of shape {image.shape} cannot be encoded")
