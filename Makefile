@@ -5,10 +5,11 @@ READY := .venv/.installed
 READY_DEV := .venv/.installed-dev
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench build
+.PHONY: help demo teleop test check bench build
 
 help:
 	@echo "make demo   teach the simulated arm to pick a cube from camera images, with a simulated person (minutes)"
+	@echo "make teleop drive that arm yourself: keyboard, gamepad or headset in the browser, SpaceMouse"
 	@echo "make test   the whole test suite, as CI runs it"
 	@echo "make check  format, lint, types, import rules"
 	@echo "make bench  measure; writes benchmarks/results/*.json"
@@ -16,6 +17,9 @@ help:
 
 demo: $(READY)
 	$(BIN)/robot-hil demo $(ARGS)
+
+teleop: $(READY)
+	$(BIN)/robot-hil teleop $(ARGS)
 
 # One numerical thread per test process: the processes already fill the cores. More than 8 of them gain nothing. Tests in
 # one group, those with a browser, share a process.
