@@ -157,8 +157,12 @@ def test_cameras_are_drawn_with_their_age(desk: Desk) -> None:
     image = np.full((60, 80, 3), (10, 200, 30), np.uint8)
     desk.robot.link.show({"front": image}, MonotonicClock().now())
     desk.page.wait_for_function("() => document.querySelector('.camera canvas').width === 80")
-    pixel = desk.page.evaluate(
-        "[...document.querySelector('.camera canvas').getContext('2d').getImageData(40, 30, 1, 1).data]"
-    )
+    seen = """() => {
+        const copy = new OffscreenCanvas(80, 60).getContext('2d');
+        copy.drawImage(document.querySelector('.camera canvas'), 0, 0);
+        return [...copy.getImageData(40, 30, 1, 1).data];
+    }"""
+    desk.page.wait_for_function(f"() => ({seen})()[3] > 0")
+    pixel = desk.page.evaluate(seen)
     assert abs(pixel[1] - 200) < 20
     desk.page.wait_for_selector(".camera .badge.old")  # no other image came
