@@ -160,7 +160,7 @@ def parse(command: str, kind: type[Common], argv: Sequence[str], folder: Path | 
             default=made(experiment=experiment),
             args=rest,
             prog=f"robot-hil {command} {name}",
-            config=(tyro.conf.AvoidSubcommands, tyro.conf.FlagCreatePairsOff),
+            config=(tyro.conf.AvoidSubcommands,),  # a flag that a run holds may be given again: both forms are known
         )
     except (ConfigError, ValueError) as error:  # a value that its dataclass refuses
         raise UsageError(f"{error} See robot-hil {command} {name} --help.") from error

@@ -76,3 +76,13 @@ def test_a_folder_of_another_experiment_gives_no_numbers(folder: Path) -> None:
     assert parsed.stored is None
     with pytest.raises(ConfigError, match="belongs to another run"):
         RunFolder(folder).join(parsed.experiment, parsed.argv, 0, stored=parsed.stored)
+
+
+@pytest.mark.parametrize("flags", [["--realtime"], ["--teleop", "console"]])
+def test_a_flag_that_the_folder_holds_may_be_given_again(tmp_path: Path, flags: list[str]) -> None:
+    first = options.parse("train", options.Train, [NAME, *flags])
+    assert first.experiment.realtime
+    RunFolder(tmp_path / "run").create(first.experiment, first.argv, 0)
+    again = options.parse("learner", options.Side, first.argv, tmp_path / "run")
+    assert again.experiment == first.experiment
+    RunFolder(tmp_path / "run").join(again.experiment, again.argv, 0, stored=again.stored)
