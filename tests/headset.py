@@ -352,7 +352,6 @@ def station(
     see_through: bool = False,
     fine: bool = False,
     proxied: bool = False,
-    size: tuple[int, int] = (480, 320),
 ) -> Iterator[tuple[Page, Proxy]]:
     """Start everything but `chromium`, open a page that is not loaded yet, and end everything."""
     with ExitStack() as stack:
@@ -363,7 +362,7 @@ def station(
         proxy = Proxy(console.port)
         proxy.start()
         stack.callback(proxy.stop)
-        context = stack.enter_context(chromium.new_context(viewport={"width": size[0], "height": size[1]}))
+        context = stack.enter_context(chromium.new_context(viewport={"width": 480, "height": 320}))
         context.add_init_script(
             f"window.HEADSET_HZ = {hz}; window.HEADSET_AR = {json.dumps(see_through)}; "
             f"window.HEADSET_FINE = {json.dumps(fine)};"

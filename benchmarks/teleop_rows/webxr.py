@@ -25,8 +25,6 @@ from robot_hil.actor.arbiter import ArbiterState
 from robot_hil.data.teleop import SampleStatus
 
 HOLD, POLICY = ArbiterState.HOLD, ArbiterState.POLICY
-SMALL = (240, 160)
-"""Picture of the simulated headset where the rate counts: its pixels are drawn by the processor that also measures."""
 NOTE = "IWER in Chromium, software rendering at 480x320, page to robot over TLS and the console's own process"
 MEMORY_MIB = 5.0
 
@@ -70,7 +68,7 @@ def ages(page: headset.Page, robot: headset.Robot, first: int) -> Any:
 def v1(quick: bool) -> list[Row]:
     """Rate, gaps and age of frames at 90 Hz."""
     seconds, robot = (6.0 if quick else 60.0), headset.Robot()
-    with worn(robot, hz=90, size=SMALL) as (page, _):
+    with worn(robot, hz=90) as (page, _):
         time.sleep(2.0)  # the browser compiles what it found hot
         first = len(robot.frames)
         time.sleep(seconds)
@@ -84,7 +82,7 @@ def v1(quick: bool) -> list[Row]:
             rate,
             88,
             "Hz",
-            f"mean over {seconds:g} s; {NOTE.replace('480x320', f'{SMALL[0]}x{SMALL[1]}')}",
+            f"mean over {seconds:g} s; {NOTE}",
         ),
         exactly("V1 gaps in sequence", int((np.diff(seqs) != 1).sum()), 0, "", f"{len(frames)} frames"),
         at_most("V1 one way, p50", float(np.percentile(age, 50)), 5, "ms", "page to the robot's device"),
