@@ -5,6 +5,7 @@ control periods are both seen, and judges by their times, so that a page that di
 """
 
 import logging
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -64,7 +65,7 @@ class _Report(Generic[Body]):
     reason: str = ""
 
 
-class PageDevice(Generic[Body]):
+class PageDevice(ABC, Generic[Body]):
     """A `TeleopDevice` and `Monitored`; `feed` and `gone` may be called from any thread, the rest from the loop's.
 
     Released is not lost: a page that says it lays the device aside lets go in good order. One that falls silent, goes
@@ -95,29 +96,29 @@ class PageDevice(Generic[Body]):
 
     # -- what a device adds ----------------------------------------------------------------------------------------
 
+    @abstractmethod
     def _read(self, body: Body, *, stale: bool, late: bool) -> None:
         """Take a report. `stale`: what is down in it does not count before it was let go of; `late`: taps do not."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _down(self) -> bool:
         """Whether anything that drives is held down, pressed before or not."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _holding(self) -> bool:
         """Whether the person holds on to the robot by a press that counts."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _pull(self) -> Pull:
         """Return what the person does now, and forget the taps in it."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _forget(self) -> None:
         """Forget everything held and tapped."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _laid_aside(self, body: Body) -> str:
         """Say why the page lets go in good order, or return an empty string."""
-        raise NotImplementedError
 
     def _torn_away(self, body: Body) -> str:
         """Say why the device is not there although its page is, or return an empty string."""

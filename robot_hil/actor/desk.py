@@ -95,11 +95,6 @@ class Desk:
         self._began = self._now()
         self._idle_since: float | None = None
 
-    @property
-    def device(self) -> TeleopDevice | None:
-        """What the person drives with."""
-        return self._teleop
-
     def begin_episode(self, stream: Stream) -> None:
         """A new episode begins now."""
         self._arbiter.begin_episode(attended=self._teleop is not None)

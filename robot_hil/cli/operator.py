@@ -135,10 +135,6 @@ class Operator:
             shown[OVERVIEW] = np.asarray(env.render())
         self.link.show(shown, now)
 
-    def changed(self) -> None:
-        """Tell the console at once: something changed that a person should see."""
-        self._changed.set()
-
     def log(self, level: str, text: str) -> None:
         """Write a line into the console's event log."""
         if self.link is not None:

@@ -10,7 +10,6 @@ import os
 import shutil
 import tempfile
 import threading
-import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -301,8 +300,3 @@ def link_of(folder: Path) -> str:
 
 
 LINK_FILE = "link"
-
-
-def now() -> float:
-    """Return the time that both ends share [s]."""
-    return time.monotonic()
