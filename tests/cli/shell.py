@@ -42,7 +42,9 @@ class Shell:
 
 
 def rows(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    """The whole rows of a file that may be being written: a last line without an end is not one yet."""
+    text = path.read_text() if path.exists() else ""
+    return [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines()]
 
 
 def until(condition: Callable[[], bool], timeout: float = 60.0) -> None:
