@@ -85,7 +85,16 @@ class Result:
     higher_is_better: bool
     target: float | None = None
     """What it must reach; None for a number without a promise."""
+    floor: float | None = None
+    """What the machine itself allows, in the same unit: bytes over its bandwidth, FLOPs over its rate."""
     note: str = ""
+
+    @property
+    def ratio(self) -> float | None:
+        """Share of what the machine allows that was reached, in [0, 1] or so; None without a floor."""
+        if not self.floor or not self.value:
+            return None
+        return self.value / self.floor if self.higher_is_better else self.floor / self.value
 
     @property
     def reached(self) -> bool | None:
@@ -104,7 +113,9 @@ def write_results(path: Path, results: Sequence[Result]) -> None:
     """
     origin = {"machine": str(describe_machine()), "date": today(), "commit": git_hash()}
     rows = {row["name"]: row for row in read_results(path)}
-    rows |= {result.name: {**plain(result), "reached": result.reached, **origin} for result in results}
+    rows |= {
+        result.name: {**plain(result), "ratio": result.ratio, "reached": result.reached, **origin} for result in results
+    }
     write_json(path, list(rows.values()))
 
 
