@@ -205,7 +205,7 @@ def agent_batch(agent: Agent, spec: EnvSpec, rows: int, seed: int = 0) -> dict[s
     rng = np.random.default_rng(seed)
     stored = agent.stored(spec)
     batch = {
-        f"{prefix}/{name}": np.stack([array.sample(rng) for _ in range(rows)])
+        f"{prefix}/{name}": np.stack([array.drawn.sample(rng) for _ in range(rows)])
         for prefix in ("obs", "next_obs")
         for name, array in stored.items()
     }

@@ -1,7 +1,7 @@
 """Shapes, dtypes, units and limits of what an environment gives and takes."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,9 @@ class ArraySpec:
     """Shape without batch dimension."""
     dtype: str = "float32"
     """Numpy dtype name; images are `uint8`."""
+    variants: int = 0
+    """Alternatives of this array kept per observation, e.g. shifted views encoded once: an observation holds
+    (variants, *shape), a batch one of them per row, drawn at random, (B, *shape); 0: the array itself."""
     low: float = -np.inf
     """Smallest allowed value of every element."""
     high: float = np.inf
@@ -35,11 +38,21 @@ class ArraySpec:
         """True for uint8 (H, W, C) arrays."""
         return self.dtype == "uint8" and len(self.shape) == 3
 
+    @property
+    def full_shape(self) -> tuple[int, ...]:
+        """Shape of the array in an observation, all variants included."""
+        return (self.variants, *self.shape) if self.variants else self.shape
+
+    @property
+    def drawn(self) -> "ArraySpec":
+        """What a row of a batch holds: one variant."""
+        return replace(self, variants=0)
+
     def validate(self, value: Array, name: str = "array") -> Array:
-        """Return `value` unchanged, or raise `SpecError` naming `name` and both sides."""
-        if not isinstance(value, np.ndarray) or value.shape != self.shape or value.dtype.name != self.dtype:
+        """Return `value`, of an observation, unchanged, or raise `SpecError` naming `name` and both sides."""
+        if not isinstance(value, np.ndarray) or value.shape != self.full_shape or value.dtype.name != self.dtype:
             found = f"{value.dtype.name}{value.shape}" if isinstance(value, np.ndarray) else type(value).__name__
-            raise SpecError(f"{name} is {found}; the specification says {self.dtype}{self.shape}.")
+            raise SpecError(f"{name} is {found}; the specification says {self.dtype}{self.full_shape}.")
         if value.dtype.kind == "f":
             if not np.isfinite(value).all():
                 raise SpecError(f"{name} holds NaN or infinity: {value}.")
@@ -48,11 +61,11 @@ class ArraySpec:
         return value
 
     def sample(self, rng: np.random.Generator) -> Array:
-        """Draw a valid array."""
+        """Draw a valid array of an observation, `full_shape`."""
         if self.dtype == "uint8":
-            return rng.integers(0, 256, self.shape, dtype=np.uint8)
+            return rng.integers(0, 256, self.full_shape, dtype=np.uint8)
         low, high = max(self.low, -3.0), min(self.high, 3.0)
-        return rng.uniform(low, high, self.shape).astype(self.dtype)
+        return rng.uniform(low, high, self.full_shape).astype(self.dtype)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

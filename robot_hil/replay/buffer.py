@@ -249,10 +249,10 @@ class ReplayBuffer:
             return self._episodes.newest()
 
     def observations(self, rows: Array, names: Collection[str]) -> Batch:
-        """Return the stored arrays `names` of some rows as `obs/<name>`, (n, ...)."""
+        """Return the stored arrays `names` of some rows as `obs/<name>`, (n, ...), their first variants."""
         found = self.empty_batch(len(rows), {"obs": names})
         with self._gather_lock:
-            self._frames.gather(rows, {name: found[f"obs/{name}"] for name in names})
+            self._frames.gather(self._frames.first(rows, names), {name: found[f"obs/{name}"] for name in names})
         return found
 
     # Sampling --------------------------------------------------------------------------------------------------
@@ -268,10 +268,15 @@ class ReplayBuffer:
             for pool in self._pools.values():
                 pool.forget_weights()
 
-    def rewrite(self, name: str, make: Callable[[Mapping[str, Array]], Array]) -> None:
-        """Replace array `name` of all stored observations by `make(arrays of one)`, (1, *shape) each."""
+    def rewrite(self, name: str, make: Callable[[Mapping[str, Array]], Array], chunk: int = 1) -> None:
+        """Replace array `name` of all stored observations by `make(arrays of up to chunk of them)`, (n, *full_shape).
+
+        Give a `chunk` above 1 only where `make` rounds alike for one and for many: see `FrameStore.rewrite`.
+        """
+        if chunk < 1:
+            raise ConfigError(f"cannot rewrite {chunk} observations at a time; give at least 1.")
         with self._gather_lock, self._lock:
-            self._frames.rewrite(name, self._free, make)
+            self._frames.rewrite(name, self._free, make, chunk)
 
     def empty_batch(self, batch_size: int, reads: Mapping[str, Collection[str]] | None = None) -> Batch:
         """Return the observation arrays of a batch, for `sample(out=...)` to fill again and again.
@@ -300,6 +305,8 @@ class ReplayBuffer:
     ) -> Batch:
         """Draw a batch (see `Batch`), uniformly or by weight within each pool, ordered by pool.
 
+        Of arrays with variants each row gets one, drawn for `obs`, `next_obs` and `end` independently.
+
         With `parts` > 1 the batch is that many minibatches one after the other, each with its share of every pool.
         Equal generator, equal contents: equal batch. Raises `StorageError` when the pools asked for are empty.
         `out`, from `empty_batch`, receives the observations; without it new arrays are made.
@@ -317,8 +324,9 @@ class ReplayBuffer:
             wants_end = any(key.startswith("end/") for key in target)
             ends = self._ends(rows) if wants_end else rows
             for prefix, slots in (("obs", rows), ("next_obs", next_slots), ("end", ends)):
-                wanted = (name for name in self._frames.names if f"{prefix}/{name}" in target)
-                self._frames.gather(slots, {name: target[f"{prefix}/{name}"] for name in wanted})
+                wanted = [name for name in self._frames.names if f"{prefix}/{name}" in target]
+                places = self._frames.draw(rng, slots, wanted)
+                self._frames.gather(places, {name: target[f"{prefix}/{name}"] for name in wanted})
         if wants_end:
             batch["end_known"] = (ends >= 0).astype(np.float32)
         return {key: target[key] for key in target if key.startswith(("obs/", "next_obs/", "end/"))} | batch

@@ -13,7 +13,7 @@ class FrameStore:
 
     def __init__(self, observation: Mapping[str, ArraySpec], capacity: int) -> None:
         self._specs = dict(observation)
-        self._arrays = {name: np.empty((capacity, *spec.shape), spec.dtype) for name, spec in self._specs.items()}
+        self._arrays = {name: np.empty((capacity, *spec.full_shape), spec.dtype) for name, spec in self._specs.items()}
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -37,20 +37,37 @@ class FrameStore:
         for name, array in self._arrays.items():
             array[slot] = obs[name]
 
-    def gather(self, slots: Array, out: Mapping[str, Array]) -> None:
-        """Copy the observations in `slots` into each `out[name]`, (len(slots), *shape); other arrays stay unread."""
-        for name, target in out.items():
-            # mode="clip" makes take() write straight into `out`; the default buffers, at less than half the speed.
-            np.take(self._arrays[name], slots, axis=0, out=target, mode="clip")
+    def draw(self, rng: np.random.Generator, slots: Array, names: Collection[str]) -> dict[str, Array]:
+        """Return where `gather` finds the arrays `names` of the observations in `slots`: for each name int64 (n,).
 
-    def rewrite(self, name: str, count: int, make: Callable[[Mapping[str, Array]], Array]) -> None:
-        """Replace array `name` of the first `count` slots by what `make` derives from all arrays of a slot.
-
-        One by one, (1, *shape) each: a convolution rounds differently in batches, and what was computed when a frame
-        came in must come out the same, bit by bit, when a resumed run computes it again.
+        Of an array with variants one is drawn for every entry of `slots`; the others draw nothing.
         """
-        for slot in range(count):
-            part = slice(slot, slot + 1)
+        places: dict[str, Array] = {}
+        for name in (name for name in self._specs if name in names):
+            variants = self._specs[name].variants
+            places[name] = slots * variants + rng.integers(0, variants, len(slots)) if variants else slots
+        return places
+
+    def first(self, slots: Array, names: Collection[str]) -> dict[str, Array]:
+        """Return what `draw` does, for the first variants."""
+        return {name: slots * max(1, spec.variants) for name, spec in self._specs.items() if name in names}
+
+    def gather(self, places: Mapping[str, Array], out: Mapping[str, Array]) -> None:
+        """Copy each array from its `places` into `out[name]`, (n, *shape)."""
+        for name, where in places.items():
+            store = self._arrays[name].reshape(-1, *self._specs[name].shape)
+            # mode="clip" makes take() write straight into `out`; the default buffers, at less than half the speed.
+            np.take(store, where, axis=0, out=out[name], mode="clip")
+
+    def rewrite(self, name: str, count: int, make: Callable[[Mapping[str, Array]], Array], chunk: int = 1) -> None:
+        """Replace array `name` of the first `count` slots by what `make` derives from all arrays, `chunk` slots a call.
+
+        They and the result are (n, *full_shape). One by one unless told otherwise: a convolution may round differently
+        in batches, and what was computed when a frame came in must come out the same, bit by bit, when a resumed run
+        computes it again.
+        """
+        for begin in range(0, count, chunk):
+            part = slice(begin, min(begin + chunk, count))
             self._arrays[name][part] = make({key: array[part] for key, array in self._arrays.items()})
 
     def empty_batch(self, batch_size: int, names: Collection[str] | None = None) -> dict[str, Array]:
