@@ -1,0 +1,322 @@
+"""What this machine itself can do: the physical limits that every other figure is held against.
+
+`python benchmarks/floors.py` writes benchmarks/results/floors.json. Other suites call `measure_floors` in their own
+run, or single rates between their own measurements, so that a busy machine slows both alike. Arithmetic and memory are
+given by the fastest repetition, for another process can only slow them down; disk and sockets by what they sustain.
+"""
+
+import argparse
+import itertools
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import zlib
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from robot_hil.report.machine import Result, write_results
+
+RESULTS = Path(__file__).parent / "results" / "floors.json"
+FRAME = 128 * 128 * 3
+"""Bytes of one camera image: the row of a gather."""
+RECORD = 2 * FRAME
+"""Bytes of a step with two cameras: a record of the log, a message on the wire."""
+GROUP = 50
+"""Records in one durable commit."""
+CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+THREADS = 2
+"""Threads that learn, unless told otherwise."""
+CONVOLUTION = {"batch": 128, "channels": 64, "side": 32, "kernel": 3}
+"""A layer in the middle of a small ResNet."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Floors:
+    """Rates of this machine at the time of measurement."""
+
+    matmul_fp32: float
+    """Fastest float32 matrix product of the sizes measured, `THREADS` threads [FLOP/s]."""
+    matmul_fp32_x2: float
+    """Of 2 x 256x256x256, a layer of two critics for a batch of 256 [FLOP/s]."""
+    matmul_fp32_x10: float
+    """Of 10 x 256x256x256 [FLOP/s]."""
+    matmul_bf16: float
+    """The same for bfloat16, which is emulated where the processor has no instructions for it [FLOP/s]."""
+    conv_fp32: float
+    """3x3 convolution, 64 channels, 32x32, 128 images [FLOP/s]."""
+    gather_49k: float
+    """Random rows of 49 kB copied out of several GB by one thread [B/s]."""
+    copy: float
+    """Copying 256 MB by one thread, counted once [B/s]."""
+    memcpy: float
+    """Copying one frame of 49 kB that is in the cache [B/s]."""
+    crc32: float
+    """`zlib.crc32` over 98 kB [B/s]."""
+    lmdb_commit: float
+    """Records of 98 kB written durably to LMDB in groups of 50 [1/s]."""
+    file_sync: float
+    """The same bytes appended to a file, fdatasync after every group [B/s]."""
+    zmq_loopback: float
+    """Messages of 98 kB from one process to another by TCP on this machine [1/s]."""
+    steal: float
+    """Share of all processor time that the host gave to other machines during the measurement, in [0, 1]."""
+    others: float
+    """Share that other processes of this machine took, in [0, 1]."""
+
+
+class CpuUse:
+    """Who had the processors since this was made; one more figure to judge a measurement by."""
+
+    def __init__(self) -> None:
+        self._ticks, self._own = self._read()
+
+    def shares(self) -> tuple[float, float]:
+        """Return what the host stole and what other processes used, as shares of all processor time since."""
+        ticks, own = self._read()
+        spent = [after - before for before, after in zip(self._ticks, ticks, strict=True)]
+        total = max(1.0, sum(spent))
+        user, nice, system, _idle, _wait, irq, softirq, steal = spent
+        tick = os.sysconf("SC_CLK_TCK")
+        others = user + nice + system + irq + softirq - (own - self._own) * tick
+        return steal / total, min(1.0, max(0.0, others / total))
+
+    @staticmethod
+    def _read() -> tuple[list[float], float]:
+        """Return the eight counters of the whole machine [ticks] and this process's and its children's time [s]."""
+        try:
+            ticks = [float(part) for part in Path("/proc/stat").read_text().split()[1:9]]
+        except OSError:
+            ticks = [0.0] * 8  # not Linux: nothing is known
+        return ticks, sum(os.times()[:4])
+
+
+def seconds_of(work: Callable[[], object], seconds: float, at_least: int = 3) -> list[float]:
+    """Return how long each call of `work` took, after one that is not counted, for about `seconds`."""
+    work()
+    times: list[float] = []
+    end = time.perf_counter() + seconds
+    while len(times) < at_least or time.perf_counter() < end:
+        begin = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - begin)
+    return times
+
+
+def matmul_rate(size: int, batch: int, dtype: str, seconds: float, device: str = "cpu") -> float:
+    """Return FLOP/s of `batch` products of two square matrices at once; `dtype` as torch names it."""
+    import torch
+
+    a, b = (torch.randn(batch, size, size, device=device).to(getattr(torch, dtype)) for _ in range(2))
+    out = torch.empty_like(a)
+
+    def work() -> None:
+        torch.bmm(a, b, out=out)
+        if device != "cpu":
+            torch.cuda.synchronize()
+
+    return 2.0 * batch * size**3 / min(seconds_of(work, seconds))
+
+
+def product_rates(seconds: float) -> dict[str, float]:
+    """Return the `Floors` of matrix products, on the CPU."""
+    two, ten, large = (matmul_rate(size, batch, "float32", seconds) for size, batch in ((256, 2), (256, 10), (1024, 1)))
+    half = matmul_rate(256, 2, "bfloat16", seconds)
+    if half > 0.5 * two:  # else emulated: larger ones would only take seconds
+        half = max(half, matmul_rate(256, 10, "bfloat16", seconds), matmul_rate(1024, 1, "bfloat16", seconds))
+    return {
+        "matmul_fp32": max(two, ten, large),
+        "matmul_fp32_x2": two,
+        "matmul_fp32_x10": ten,
+        "matmul_bf16": half,
+    }
+
+
+def conv_rate(seconds: float, dtype: str = "float32", device: str = "cpu") -> float:
+    """Return FLOP/s of the convolution `CONVOLUTION`, with the channels last in memory, which is the faster way."""
+    import torch
+
+    n, channels, side, kernel = CONVOLUTION.values()
+    kind = {"device": device, "dtype": getattr(torch, dtype)}
+    images = torch.randn(n, channels, side, side, **kind).to(memory_format=torch.channels_last)
+    weights = torch.randn(channels, channels, kernel, kernel, **kind).to(memory_format=torch.channels_last)
+
+    def work() -> None:
+        torch.nn.functional.conv2d(images, weights, padding=kernel // 2)
+        if device != "cpu":
+            torch.cuda.synchronize()
+
+    with torch.inference_mode():
+        return 2.0 * n * channels**2 * kernel**2 * side**2 / min(seconds_of(work, seconds))
+
+
+def gather_rate(size: float, seconds: float, rows: int = 1024) -> float:
+    """Return B/s of copying random 49 kB rows out of an array of `size` bytes, `rows` at a time: one batch's frames."""
+    rng = np.random.default_rng(0)
+    slots = int(size) // FRAME
+    array = np.ones((slots, FRAME), np.uint8)  # ones: every page is there
+    out = np.empty((rows, FRAME), np.uint8)
+    draws = itertools.cycle(rng.integers(0, slots, (1000, rows)))
+    return rows * FRAME / min(seconds_of(lambda: np.take(array, next(draws), axis=0, out=out, mode="clip"), seconds))
+
+
+def copy_rate(size: int, seconds: float) -> float:
+    """Return B/s of copying `size` bytes from one place to another; each byte is counted once."""
+    source, target = np.ones(size, np.uint8), np.ones(size, np.uint8)
+    times = max(1, (1 << 24) // size)  # a call of nanoseconds cannot be timed alone
+
+    def work() -> None:
+        for _ in range(times):
+            np.copyto(target, source)
+
+    return times * size / min(seconds_of(work, seconds))
+
+
+def crc32_rate(seconds: float) -> float:
+    """Return B/s of `zlib.crc32` over records of 98 kB."""
+    data = np.random.default_rng(0).bytes(RECORD)
+
+    def work() -> None:
+        for _ in range(20):
+            zlib.crc32(data)
+
+    return 20.0 * RECORD / min(seconds_of(work, seconds))
+
+
+def lmdb_rate(folder: Path, seconds: float) -> float:
+    """Return records of 98 kB per second that an LMDB in `folder` takes, one durable commit for every `GROUP`."""
+    import lmdb
+
+    rng = np.random.default_rng(0)
+    records = [rng.bytes(RECORD) for _ in range(GROUP)]
+    done = 0
+
+    def work() -> None:
+        nonlocal done
+        with env.begin(write=True) as txn:
+            for i, record in enumerate(records):
+                txn.put((done + i).to_bytes(8, "big"), record, append=True)
+        done += GROUP
+
+    with lmdb.open(str(folder / "floor.lmdb"), map_size=1 << 36, readahead=False) as env:
+        return GROUP / float(np.median(seconds_of(work, seconds)))
+
+
+def file_sync_rate(folder: Path, seconds: float) -> float:
+    """Return B/s of appending to a file in `folder` with fdatasync after every `GROUP` records."""
+    data = np.random.default_rng(0).bytes(GROUP * RECORD)
+    with (folder / "floor.bin").open("wb", buffering=0) as file:
+
+        def work() -> None:
+            file.write(data)
+            os.fdatasync(file.fileno())
+
+        return len(data) / float(np.median(seconds_of(work, seconds)))
+
+
+_SENDER = """
+import sys, zmq
+with zmq.Context() as context, context.socket(zmq.PUSH) as socket:
+    socket.connect(sys.argv[1])
+    data = bytes(int(sys.argv[2]))
+    for _ in range(int(sys.argv[3])):
+        socket.send(data, copy=False)
+    socket.close(linger=20000)
+"""
+
+
+def zmq_rate(messages: int) -> float:
+    """Return messages of 98 kB per second from a process to this one by TCP."""
+    import zmq
+
+    with zmq.Context() as context, context.socket(zmq.PULL) as socket:
+        port = socket.bind_to_random_port("tcp://127.0.0.1")
+        sender = [sys.executable, "-c", _SENDER, f"tcp://127.0.0.1:{port}", str(RECORD), str(messages)]
+        with subprocess.Popen(sender):
+            socket.recv()  # the sender has started
+            begin = time.perf_counter()
+            for _ in range(messages - 1):
+                socket.recv(copy=False)
+            return (messages - 1) / (time.perf_counter() - begin)
+
+
+def gather_bytes(quick: bool) -> float:
+    """Return how large the gather's array may be: 6 GB, or a third of the free memory; 1 GB when in a hurry."""
+    return 1e9 if quick else min(6e9, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES") / 3)
+
+
+def measure_floors(quick: bool) -> Floors:
+    """Measure everything, in about 4 s if `quick`, else 30 s; leaves torch's number of threads as it was."""
+    import torch
+
+    use, seconds, threads = CpuUse(), 0.1 if quick else 1.0, torch.get_num_threads()
+    torch.set_num_threads(THREADS)
+    try:
+        compute = product_rates(seconds) | {"conv_fp32": conv_rate(seconds)}
+    finally:
+        torch.set_num_threads(threads)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        disk = {"lmdb_commit": lmdb_rate(folder, seconds), "file_sync": file_sync_rate(folder, seconds)}
+    rates = (
+        compute
+        | disk
+        | {
+            "gather_49k": gather_rate(gather_bytes(quick), seconds),
+            "copy": copy_rate(1 << 28, seconds),
+            "memcpy": copy_rate(FRAME, seconds),
+            "crc32": crc32_rate(seconds),
+            "zmq_loopback": zmq_rate(2_000 if quick else 20_000),
+        }
+    )
+    steal, others = use.shares()
+    return Floors(steal=steal, others=others, **rates)
+
+
+LABELS: dict[str, tuple[str, str, float]] = {
+    "matmul_fp32": ("matrix product, float32", "GFLOP/s", 1e9),
+    "matmul_fp32_x2": ("matrix product, float32, 2 x 256x256x256", "GFLOP/s", 1e9),
+    "matmul_fp32_x10": ("matrix product, float32, 10 x 256x256x256", "GFLOP/s", 1e9),
+    "matmul_bf16": ("matrix product, bfloat16", "GFLOP/s", 1e9),
+    "conv_fp32": ("convolution 3x3, 64 channels, float32", "GFLOP/s", 1e9),
+    "gather_49k": ("random gather of 49 kB rows", "GB/s", 1e9),
+    "copy": ("copy of 256 MB", "GB/s", 1e9),
+    "memcpy": ("copy of 49 kB in the cache", "GB/s", 1e9),
+    "crc32": ("crc32", "GB/s", 1e9),
+    "lmdb_commit": ("LMDB, durable, 98 kB records in groups of 50", "1/s", 1.0),
+    "file_sync": ("file, fdatasync every 4.9 MB", "MB/s", 1e6),
+    "zmq_loopback": ("zmq messages of 98 kB between processes", "1/s", 1.0),
+}
+"""Name, unit and divisor of every rate in the results."""
+
+
+def rows_of(floors: Floors) -> list[Result]:
+    """Return the rates as results; each says how busy the machine was."""
+    values: dict[str, Any] = asdict(floors)
+    note = f"{THREADS} threads for products; stolen {floors.steal:.0%}, other processes {floors.others:.0%}"
+    return [
+        Result(name=label, value=values[field] / scale, unit=unit, higher_is_better=True, note=note)
+        for field, (label, unit, scale) in LABELS.items()
+    ]
+
+
+def main() -> None:
+    """Measure, print, write."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="seconds instead of half a minute, 1 GB of memory")
+    parser.add_argument("--out", type=Path, default=RESULTS)
+    args = parser.parse_args()
+    results = rows_of(measure_floors(args.quick))
+    write_results(args.out, results)
+    for row in results:
+        print(f"{row.name:48s} {row.value:12.1f} {row.unit}")
+    print(results[0].note)
+
+
+if __name__ == "__main__":
+    main()
