@@ -1,0 +1,128 @@
+"""Numbers of the reward models, apart from the models: reading them loads no learning library."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from robot_hil.errors import ConfigError
+
+Rule = Literal["mean", "min", "mean_minus_std"]
+"""How the members' probabilities of success become one; see `robot_hil.policies.reward.rules.combine`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Crop:
+    """The part of a camera's image that matters [pixels of the recorded image]."""
+
+    top: int
+    left: int
+    height: int
+    width: int
+
+    def __post_init__(self) -> None:
+        if min(self.top, self.left) < 0 or min(self.height, self.width) < 1:
+            raise ConfigError(f"{self} is no part of an image: top and left >= 0, height and width >= 1.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RewardConfig:
+    """Numbers of a success classifier."""
+
+    cameras: tuple[str, ...] = ()
+    """Names of the images it looks at; empty for all of them."""
+    crops: Mapping[str, Crop] = field(default_factory=dict)
+    """Part of each camera's image; the data set's own where a camera is missing, else the whole image."""
+    vectors: tuple[str, ...] = ()
+    """Names of vectors it reads beside the images, e.g. `proprio`. Images alone transfer better between ways of doing
+    a task; a gripper's width tells what cameras cannot see."""
+    image_size: int = 64
+    """Side to which a crop is scaled [pixels]."""
+    filters: tuple[int, ...] = (16, 32)
+    strides: tuple[int, ...] = (2, 2)
+    hidden: tuple[int, ...] = (64,)
+    shift: int = 3
+    """Largest random shift of images in training [pixels of `image_size`]."""
+    views: int = 4
+    """Shifted views of a frame whose features are computed once, when a frozen trunk is given."""
+    members: int = 5
+    """Networks of the ensemble, which differ in their beginnings and in the episodes that they learn from."""
+    rule: Rule = "mean_minus_std"
+    caution: float = 1.0
+    """Standard deviations of the members taken from their mean, with `mean_minus_std`."""
+    updates: int = 300
+    batch_size: int = 64
+    learning_rate: float = 1e-3
+    weight_decay: float = 1e-3
+    """Decoupled from the gradient (AdamW)."""
+    hard_weight: float = 5.0
+    """How much more often a hard negative is drawn than another frame of its class."""
+    retrain_updates: int = 60
+    """Updates of a continuation, e.g. after a false positive."""
+    test_share: float = 0.25
+    """Share of the episodes that only measure."""
+    calibration_share: float = 0.25
+    """Share of the other episodes from which temperature and threshold are taken."""
+    false_positive_rate: float = 0.01
+    """Wanted of single frames; the threshold is the lowest that keeps it on the calibration episodes."""
+    confirm_frames: int = 2
+    """Frames running that must be hits before success is believed."""
+    clip_reward: bool = False
+    """Clip the corrected reward to [0, 1]. Bounded values, but then it is no longer right on average."""
+
+    def __post_init__(self) -> None:
+        if not self.filters or len(self.filters) != len(self.strides):
+            raise ConfigError(f"strides are {self.strides}, filters {self.filters}; give one stride for each of them.")
+        _at_least(1, members=self.members, batch_size=self.batch_size, updates=self.updates, views=self.views)
+        _at_least(1, confirm_frames=self.confirm_frames, image_size=self.image_size)
+        _at_least(0, caution=self.caution, weight_decay=self.weight_decay, shift=self.shift)
+        _share(test_share=self.test_share, calibration_share=self.calibration_share)
+        _share(false_positive_rate=self.false_positive_rate)
+        if self.rule not in ("mean", "min", "mean_minus_std"):
+            raise ConfigError(f"rule is {self.rule!r}; choose mean, min or mean_minus_std.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProgressConfig:
+    """Numbers of the progress-delta critic."""
+
+    cameras: tuple[str, ...] = ()
+    crops: Mapping[str, Crop] = field(default_factory=dict)
+    vectors: tuple[str, ...] = ()
+    image_size: int = 64
+    filters: tuple[int, ...] = (16, 32)
+    strides: tuple[int, ...] = (2, 2)
+    hidden: tuple[int, ...] = (128,)
+    shift: int = 3
+    members: int = 3
+    """Networks whose mean delta counts, and whose disagreement is the doubt."""
+    updates: int = 600
+    batch_size: int = 64
+    learning_rate: float = 1e-3
+    weight_decay: float = 1e-3
+    negatives: float = 0.2
+    """Share of pairs that teach 0: another goal's, and frames of a standstill."""
+    stride_s: float = 1.0
+    """Time between the two frames that are compared [s]."""
+    done_threshold: float = 0.5
+    done_frames: int = 2
+    """Frames running that must say done."""
+
+    def __post_init__(self) -> None:
+        if not self.filters or len(self.filters) != len(self.strides):
+            raise ConfigError(f"strides are {self.strides}, filters {self.filters}; give one stride for each of them.")
+        _at_least(
+            1, members=self.members, batch_size=self.batch_size, updates=self.updates, done_frames=self.done_frames
+        )
+        _share(negatives=self.negatives, done_threshold=self.done_threshold)
+
+
+def _at_least(low: int, **values: float) -> None:
+    for name, value in values.items():
+        if value < low:
+            raise ConfigError(f"{name} is {value}; it must be at least {low}.")
+
+
+def _share(**values: float) -> None:
+    for name, value in values.items():
+        if not 0.0 < value < 1.0:
+            raise ConfigError(f"{name} is {value}; allowed are values between 0 and 1.")
