@@ -12,13 +12,17 @@ Columns = Mapping[str, Array]
 """Facts of n rows by name, (n, ...): the fields of a Step, `reward/<source>` (NaN where it did not speak), `is_human`,
 `handover` (control passes between policy and person after this row) and `steps_to_onset` of the next intervention."""
 
+SOURCES = ("human", "classifier", "progress", "env")
+"""Who may speak about reward: a person, a success classifier, a critic of progress, the environment."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Method:
     """Turns recorded facts into training data; holds no state, so that any recorded run can train any method.
 
     Half of each batch comes from people (demonstrations and interventions, drawn as one pool), half from everything
-    the robot did; rewards are the environment's, a person's key standing above it; every row counts the same.
+    the robot did; a person's word on reward stands above a model's, and that above the environment's; every row counts
+    the same.
     """
 
     n_step: int = 1
@@ -27,12 +31,20 @@ class Method:
     """An n-step sum stops where control passes between policy and person."""
     online_share: float = 0.5
     """Part of each batch drawn from the online pool, in [0, 1]."""
+    reward_sources: tuple[str, ...] = SOURCES
+    """Whose word on reward counts: of each row the first source in this order that spoke; who is left out never."""
 
     def __post_init__(self) -> None:
         if self.n_step < 1:
             raise ConfigError(f"n_step is {self.n_step}; it must be at least 1.")
         if not 0 <= self.online_share <= 1:
             raise ConfigError(f"online_share is {self.online_share}; it must lie in [0, 1].")
+        known = set(self.reward_sources) <= set(SOURCES)
+        if not known or not self.reward_sources or len(set(self.reward_sources)) != len(self.reward_sources):
+            raise ConfigError(
+                f"reward_sources are {self.reward_sources}; give some of {', '.join(SOURCES)}, each once, the one that "
+                "stands above the others first."
+            )
 
     def share(self, pools: Mapping[str, int], step: int) -> Mapping[str, float]:
         """Return the share of a batch by pool, given the pools' sizes and the count of environment steps."""
@@ -44,10 +56,12 @@ class Method:
     def reward(self, columns: Columns) -> tuple[Array, Array, Array]:
         """Return reward float32 (n,); mask float32 (n,), 0 where the task ended; cut bool (n,).
 
-        A person's verdict replaces the environment's reward; a source that did not speak gives nothing.
+        The first of `reward_sources` that spoke about a row counts; where none did the reward is 0.
         """
-        human, env = columns["reward/human"], columns["reward/env"]
-        reward = np.nan_to_num(np.where(np.isnan(human), env, human), nan=0.0)
+        reward = np.zeros(len(columns["terminated"]), np.float32)
+        for source in reversed(self.reward_sources):
+            said = columns[f"reward/{source}"]
+            reward = np.where(np.isnan(said), reward, said)
         mask = 1.0 - columns["terminated"].astype(np.float32)
         cut = columns["handover"] if self.cut_at_handover else np.zeros(len(reward), bool)
         return reward, mask, cut

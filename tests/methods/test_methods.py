@@ -54,6 +54,26 @@ def test_a_persons_verdict_stands_above_the_environment():
     np.testing.assert_array_equal(Method().reward(columns)[0], [1, 0, 1, 0])
 
 
+def test_of_each_row_the_first_source_in_the_order_counts():
+    nan = np.nan
+    columns = facts(
+        **{
+            "reward/env": [1.0, 1.0, 1.0, nan],
+            "reward/progress": [0.2, 0.2, nan, nan],
+            "reward/classifier": [0.5, nan, nan, nan],
+            "reward/human": [nan, nan, nan, nan],
+        }
+    )
+    np.testing.assert_allclose(Method().reward(columns)[0], [0.5, 0.2, 1, 0])
+    np.testing.assert_allclose(Method(reward_sources=("progress", "human")).reward(columns)[0], [0.2, 0.2, 0, 0])
+    np.testing.assert_allclose(Method(reward_sources=("env",)).reward(columns)[0], [1, 1, 1, 0])
+
+
+def test_a_verdict_after_the_fact_stands_above_the_classifier():
+    columns = facts(1, **{"reward/env": [0.0], "reward/classifier": [1.05], "reward/human": [0.0]})
+    assert Method().reward(columns)[0].tolist() == [0.0]
+
+
 def test_only_termination_masks():
     mask = Method().reward(facts(terminated=[True, False, False, False], truncated=[False, True, False, False]))[1]
     np.testing.assert_array_equal(mask, [0, 1, 1, 1])
@@ -84,6 +104,9 @@ def test_reaction_cost_is_spread_over_the_steps_before_a_take_over():
     [
         (lambda: Method(n_step=0), "n_step is 0"),
         (lambda: Method(online_share=1.5), "1.5"),
+        (lambda: Method(reward_sources=()), "reward_sources are"),
+        (lambda: Method(reward_sources=("env", "env")), "each once"),
+        (lambda: Method(reward_sources=("env", "guess")), "guess"),
         (lambda: Anchored(demo_share=0.9), "0.9"),
         (lambda: Anchored(demo_share_end=0.5), "0.5"),
         (lambda: Anchored(reaction_steps=-1), "-1"),
