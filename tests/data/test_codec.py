@@ -13,6 +13,7 @@ from hypothesis.extra import numpy as hnp
 
 from robot_hil.data import codec
 from robot_hil.data.step import Authority, Segment, Step
+from robot_hil.data.step_header import DTYPES, MAX_DIM
 from robot_hil.errors import RobotHilError, SpecError
 
 _names = st.text(min_size=1, max_size=12)
@@ -24,7 +25,7 @@ _ids = st.integers(-1, 2**53)
 
 @st.composite
 def _observations(draw: st.DrawFn) -> dict[str, np.ndarray]:
-    dtypes = st.sampled_from(codec.DTYPES).map(np.dtype)
+    dtypes = st.sampled_from(DTYPES).map(np.dtype)
     shapes = hnp.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=4)
     return draw(st.dictionaries(_names, hnp.arrays(dtypes, shapes), max_size=4))
 
@@ -200,7 +201,7 @@ def test_what_cannot_be_encoded_is_named(small_step) -> None:
     for obs, word in (
         ({"x": np.array(["a"])}, "dtype"),
         ({"x": np.zeros((1, 1, 1, 1, 1), np.uint8)}, "dimensions"),
-        ({"x": np.zeros(codec.MAX_DIM + 1, np.uint8)}, "dimensions"),
+        ({"x": np.zeros(MAX_DIM + 1, np.uint8)}, "dimensions"),
         ({f"x{i}": np.zeros((40_000, 400), np.uint8) for i in range(5)}, "too large"),
     ):
         with pytest.raises(SpecError, match=word):
