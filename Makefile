@@ -5,14 +5,15 @@ READY := .venv/.installed
 READY_DEV := .venv/.installed-dev
 
 .DEFAULT_GOAL := help
-.PHONY: help demo teleop test check bench build
+.PHONY: help demo teleop test check bench bench-learning bench-teleop build
 
 help:
 	@echo "make demo   teach the simulated arm to pick a cube from camera images, with a simulated person (minutes)"
 	@echo "make teleop drive that arm yourself: keyboard, gamepad or headset in the browser, SpaceMouse"
 	@echo "make test   the whole test suite, as CI runs it"
 	@echo "make check  format, lint, types, import rules"
-	@echo "make bench  measure; writes benchmarks/results/*.json"
+	@echo "make bench  measure the speed of every hot path, 10 minutes; ARGS=--quick: 2 minutes"
+	@echo "make bench-learning, make bench-teleop   the long measurements: training runs, the operator's side"
 	@echo "make build  sdist and wheel, tried in an environment of their own"
 
 demo: $(READY)
@@ -33,7 +34,13 @@ check: $(READY_DEV)
 	$(BIN)/lint-imports
 
 bench: $(READY_DEV)
-	set -e; for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script; done
+	$(BIN)/python benchmarks/speed.py $(ARGS)
+
+bench-learning: $(READY_DEV)
+	$(BIN)/python benchmarks/learning.py $(ARGS)
+
+bench-teleop: $(READY_DEV)
+	$(BIN)/python benchmarks/teleop.py $(ARGS)
 
 build: $(READY_DEV)
 	$(BIN)/python .ci/build.py

@@ -87,6 +87,8 @@ class Result:
     """What it must reach; None for a number without a promise."""
     floor: float | None = None
     """What the machine itself allows, in the same unit: bytes over its bandwidth, FLOPs over its rate."""
+    others: str = ""
+    """What other systems reach, measured on a machine of this kind, e.g. `HIL-SERL 176, LeRobot 52`."""
     note: str = ""
 
     @property
