@@ -67,7 +67,7 @@ class RewardConfig:
     confirm_frames: int = 2
     """Frames running that must be hits before success is believed."""
     clip_reward: bool = False
-    """Clip the corrected reward to [0, 1]. Bounded values, but then it is no longer right on average."""
+    """Clip the corrected reward to [0, 1], which takes the correction back: bounded, but biased by the error rates."""
 
     def __post_init__(self) -> None:
         if not self.filters or len(self.filters) != len(self.strides):

@@ -36,7 +36,7 @@ class TrainedReward:
         raise NotImplementedError
 
     def probabilities(self, obs: Mapping[str, Array]) -> Array:
-        """Return each member's calibrated probabilities (K, n, classes) for a batch of observations (n, ...) by name."""
+        """Return each member's calibrated probabilities (K, n, classes) of observations (n, ...) by name."""
         raise NotImplementedError
 
     def judge_of(self) -> RewardModel:
