@@ -35,6 +35,8 @@ class DeskConfig:
     """A hold that nobody resumes ends the run with an error after this time [s]; on the machine's clock if operated."""
     late_verdict_s: float = 1.0
     """A verdict this soon after an episode began is about the one before [s]: people need time to press a key."""
+    marks: bool = False
+    """Verdicts end nothing: they go to `on_mark`, for a person who marks what can be seen now."""
     period_s: float = 0.1
     """How often devices are asked while waiting [s]."""
 
@@ -69,7 +71,8 @@ class Desk:
     """Between loop and person. One thread uses it; `stopped` says that the run is to end.
 
     `idle` is called once per period while it waits, e.g. to show fresh camera images. `on_late_verdict` gets verdicts
-    on the episode before; without it they are dropped with a warning.
+    on the episode before; without it they are dropped with a warning. `on_false_positive` is told that a success was
+    none and says whether that is about the episode under way, which then is a failure.
     """
 
     def __init__(
@@ -83,6 +86,8 @@ class Desk:
         stopped: Callable[[], bool] = lambda: False,
         idle: Callable[[], object] = lambda: None,
         on_late_verdict: Callable[[TeleopEvent], object] | None = None,
+        on_false_positive: Callable[[TeleopEvent], bool] | None = None,
+        on_mark: Callable[[TeleopEvent], object] = lambda event: None,
     ) -> None:
         self.last_decision: Decision | None = None
         """The newest decision, for displays."""
@@ -92,6 +97,7 @@ class Desk:
         """What is waited for: `start`, `resume`, `clear`; empty while running."""
         self._arbiter, self._teleop, self._gate, self._clock, self._config = arbiter, teleop, gate, clock, config
         self._stopped, self._idle, self._on_late_verdict = stopped, idle, on_late_verdict
+        self._on_false_positive, self._on_mark = on_false_positive, on_mark
         self._began = self._now()
         self._idle_since: float | None = None
 
@@ -106,7 +112,7 @@ class Desk:
     def ask(self, stream: Stream, proposal: Array | None) -> Asked:
         """Ask the person and decide; raises `SafetyError` on an e-stop, after stopping the arm."""
         sample, events = self._person(stream)
-        events = self._sort_out(events)
+        events = self._heard(self._sort_out(events))
         held = self.last_decision is not None and self.last_decision.state is ArbiterState.HOLD
         asked = Asked(sample, self._update(proposal, sample, events), events)
         if asked.decision.state is ArbiterState.ESTOP:
@@ -195,7 +201,7 @@ class Desk:
         sample, events = self._person(Stream.TRAIN, waiting=True)
         if what == "start" and not sample.engaged:
             self._arbiter.forget_device()  # an idle device may come and go: the arm stands until the person drives
-        events = self._clear(events)
+        events = self._heard(self._clear(events))
         decision = self._update(None, sample, events)
         if decision.state is ArbiterState.ESTOP:
             self._stop_arm(decision.reason)
@@ -234,11 +240,26 @@ class Desk:
 
     def _sort_out(self, events: list[TeleopEvent]) -> list[TeleopEvent]:
         """Take out verdicts that are about the episode before."""
-        if not self._config.operated:
+        if not self._config.operated or self._config.marks:
             return events
         early = [e for e in events if e.t < self._began + self._config.late_verdict_s]
         self._pass_late(early)
         return [e for e in events if e.kind not in _VERDICTS or e not in early]
+
+    def _heard(self, events: list[TeleopEvent]) -> list[TeleopEvent]:
+        """Take out marks, and false positives; one of the episode under way becomes its failure."""
+        kept = []
+        for event in events:
+            if event.kind is EventKind.FALSE_POSITIVE:
+                if self._on_false_positive is None:
+                    _log.warning("%s says false positive, but no reward model judges here", event.source)
+                elif self._on_false_positive(event):
+                    kept.append(replace(event, kind=EventKind.FAIL))
+            elif self._config.marks and event.kind in _VERDICTS:
+                self._on_mark(event)
+            else:
+                kept.append(event)
+        return kept
 
     def _pass_late(self, events: list[TeleopEvent]) -> None:
         for event in events:

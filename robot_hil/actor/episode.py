@@ -1,5 +1,6 @@
 """What an episode leaves behind in numbers, and the labels of its steps."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,9 +20,9 @@ class EpisodeResult:
     stream: Stream
     steps: int
     success: bool
-    """The person's verdict when given, else the environment's."""
+    """The person's verdict when given, else the reward model's where one judges, else the environment's."""
     episode_return: float
-    """Sum of rewards, of each step the person's when given, else the environment's."""
+    """Sum of rewards, of each step whose word stands first: the person's, the reward model's, the environment's."""
     human_steps: int
     interventions: int
     policy_version_first: int
@@ -57,9 +58,21 @@ class Tally:
         self.truncated = step.truncated
         self.steps += 1
         self.success = (self.success or step.success) if verdict is None else verdict is EventKind.SUCCESS
-        self.episode_return += step.reward.get("human", step.reward["env"])
+        self.episode_return += reward_of(step.reward)
         self.human_steps += step.is_human
         self.interventions += step.onset
+
+    def amend(self, step: Step, success: bool) -> None:
+        """The pending step is `step`, now that a reward model and perhaps a person have spoken about where it led."""
+        assert self.pending is not None
+        self.episode_return += reward_of(step.reward) - reward_of(self.pending.reward)
+        self.pending, self.success, self.truncated = step, success, step.truncated
+
+
+def reward_of(rewards: Mapping[str, float]) -> float:
+    """Return the word on reward that counts for people: of the first source that spoke."""
+    spoke = (source for source in ("human", "classifier", "progress") if source in rewards)
+    return rewards[next(spoke, "env")]
 
 
 def segment_of(stream: Stream, decision: Decision) -> Segment:

@@ -13,6 +13,7 @@ from robot_hil.actor.arms import AnyArbiter
 from robot_hil.actor.desk import Desk, DeskConfig
 from robot_hil.actor.episode import EpisodeResult, Tally, human_action, recorded_proposal, segment_of
 from robot_hil.actor.pacing import Pacer, punctual
+from robot_hil.actor.rewarding import Judge, rewarded
 from robot_hil.actor.safety import SafetyGate
 from robot_hil.actor.seeding import Role, Stream, episode_seed
 from robot_hil.clock import Clock, MonotonicClock, VirtualClock
@@ -60,8 +61,13 @@ class ControlLoop:
     `sink` must never block and is called in the loop's thread. `throttle` lets a *simulated* actor wait for the
     learner: it is asked between steps, may itself do work, and says True while the actor should wait. `gate` is the
     safety gate inside `env`, when there is one: the loop tells it of an e-stop, asks its watchdog, and stops
-    the arm at the end of each episode. In virtual time the devices must stamp their samples on `clock`. `idle` and
-    `on_late_verdict` are those of `Desk`.
+    the arm at the end of each episode. In virtual time the devices must stamp their samples on `clock`. `idle`,
+    `on_late_verdict`, `on_false_positive` and `on_mark` are those of `Desk`.
+
+    `judge` says from images where the task is done, instead of `env`, whose own success stays a fact of each step. A
+    judge beside the loop has a period's time: what it says of an observation is known when the command that was made
+    of that observation has long been sent. If it confirms a success, the episode has ended with that observation, and
+    the period made since is no data.
     """
 
     def __init__(
@@ -79,6 +85,9 @@ class ControlLoop:
         spec: EnvSpec | None = None,
         idle: Callable[[], object] = lambda: None,
         on_late_verdict: Callable[[TeleopEvent], object] | None = None,
+        on_false_positive: Callable[[TeleopEvent], bool] | None = None,
+        on_mark: Callable[[TeleopEvent], object] = lambda event: None,
+        judge: Judge | None = None,
     ) -> None:
         if not 0 < config.control_hz < np.inf:
             raise ConfigError(f"control_hz is {config.control_hz}; give a number of steps per second above 0.")
@@ -89,6 +98,7 @@ class ControlLoop:
         self.pacer = Pacer(self.clock, 1.0 / config.control_hz)
         self._env, self._policy, self._sink = env, policy, sink
         self._teleop, self._gate, self._throttle, self._spec = teleop, gate, throttle, spec
+        self._judge = judge
         self._previewer = teleop if isinstance(teleop, ProposalAware) else None
         self._stop = False
         self.running = False
@@ -96,6 +106,7 @@ class ControlLoop:
         self.desk = Desk(
             arbiter, teleop, gate, self.clock, replace(config.desk, period_s=1.0 / config.control_hz),
             stopped=lambda: self._stop, idle=idle, on_late_verdict=on_late_verdict,
+            on_false_positive=on_false_positive, on_mark=on_mark,
         )  # fmt: skip
 
     @property
@@ -163,6 +174,8 @@ class ControlLoop:
         if self._spec is not None:
             self._spec.validate_observation(obs)
         self.desk.begin_episode(stream)
+        if self._judge is not None:
+            self._judge.begin_episode(obs)
         return obs
 
     def _run_steps(self, stream: Stream, episode_id: int, obs: Observation, tally: Tally) -> None:
@@ -185,6 +198,8 @@ class ControlLoop:
         finally:
             self.running = False
             self._emit_pending(tally, closes=True)
+            if self._judge is not None:
+                self._judge.end_episode()
             if self._gate is not None:  # between episodes nobody commands: the arm must not go on to its last target
                 self._gate.stop()
 
@@ -203,6 +218,9 @@ class ControlLoop:
         sample, decision, verdict = asked.sample, asked.decision, asked.verdict
         t_cmd = self.clock.now()
         next_obs, reward, terminated, truncated, info = self._env.step(decision.action)
+        if self._judge is not None and self._judge.beside and self._settled(self._judge, tally, obs, verdict):
+            assert tally.pending is not None
+            return tally.pending, obs
         self._emit_pending(tally, closes=decision.closes_previous)
         rewards = {"env": float(reward)}
         success = bool(info.get("success", terminated and rewards["env"] > 0))
@@ -242,7 +260,28 @@ class ControlLoop:
             t_human=float("nan") if np.isnan(human).all() else sample.t,
         )
         tally.count(step, verdict)
+        if self._judge is not None:
+            self._judge.look(next_obs)
+            if step.is_last or not self._judge.beside:
+                self._settled(self._judge, tally, next_obs, verdict)
+            step = tally.pending or step
         return step, next_obs
+
+    def _settled(self, judge: Judge, tally: Tally, after: Observation, verdict: EventKind | None) -> bool:
+        """Give the pending step, which led to `after`, the judge's reward; return whether the episode ended with it.
+
+        `verdict` is what the person said since; it stands above the judge, also on a success that ends the episode.
+        """
+        step = tally.pending
+        if step is None:
+            return False
+        judged = judge.newest(after, wait=step.is_last or not judge.beside)
+        step, success = rewarded(step, judged, after, dense=judge.dense)
+        if step.is_last and verdict is not None:
+            success = verdict is EventKind.SUCCESS
+            step = replace(step, reward={**step.reward, "human": float(success)})
+        tally.amend(step, success)
+        return step.is_last
 
     def _emit_pending(self, tally: Tally, closes: bool) -> None:
         """Give the step before to the sink; `closes` says that it was the last of its intervention, if it had one."""

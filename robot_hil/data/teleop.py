@@ -26,6 +26,8 @@ class EventKind(Enum):
     ENGAGE = "engage"
     DISENGAGE = "disengage"
     ESTOP = "estop"
+    FALSE_POSITIVE = "false_positive"
+    """What a reward model took for a success was none."""
     CLEAR = "clear"
     """A person clears an e-stop, with a reason; nothing moves before RESUME as well."""
 

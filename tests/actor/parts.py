@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from robot_hil.clock import Clock
+from robot_hil.data.reward import Judgement
 from robot_hil.data.robot import ArmLimits, ArmState, CartesianTarget, JointTarget, Target
 from robot_hil.data.specs import Array, Observation
 from robot_hil.data.teleop import EventKind, SampleStatus, TeleopEvent, TeleopSample
@@ -145,6 +146,29 @@ class NoisyPolicy:
     def act(self, obs: Observation, deterministic: bool = False) -> Array:
         noise = np.zeros(A) if deterministic else self.rng.uniform(-0.2, 0.2, A)
         return np.clip(0.5 + noise, -1, 1).astype(np.float32)
+
+
+class LineJudge:
+    """A reward model of `WalkEnv`: success is x >= `goal` in `frames` frames running."""
+
+    version = 1
+
+    def __init__(self, goal: float = 0.6, frames: int = 2, on_judge: Callable[[], object] = lambda: None) -> None:
+        self.goal, self.frames, self.on_judge = goal, frames, on_judge
+        self.seen: list[float] = []
+        self.running = 0
+
+    def begin_episode(self) -> None:
+        self.seen.clear()
+        self.running = 0
+
+    def judge(self, obs: Observation) -> Judgement:
+        self.on_judge()
+        x = float(obs["x"][0])
+        self.seen.append(x)
+        self.running = self.running + 1 if x >= self.goal else 0
+        confirmed = self.running >= self.frames
+        return Judgement(probability=min(1.0, max(0.0, x)), confirmed=confirmed, reward=1.1 if confirmed else -0.01)
 
 
 class ScriptedPerson:
