@@ -23,6 +23,7 @@ The tail covers the moment in which a pad that is being unplugged looks as if it
 EVENTS = {
     "a": EventKind.SUCCESS,
     "b": EventKind.FAIL,
+    "y": EventKind.FALSE_POSITIVE,
     "x": EventKind.RESET,
     "back": EventKind.PAUSE,
     "start": EventKind.RESUME,

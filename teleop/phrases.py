@@ -82,7 +82,7 @@ class Phrase:
 
 HELP = (
     'Say for instance "left 2 cm", "down a bit", "forward three centimetres", "turn clockwise 10 degrees", "open", '
-    '"close", "again", "slower", "pause", "resume", "success", "fail", "reset", or "stop".'
+    '"close", "again", "slower", "pause", "resume", "success", "fail", "wrong", "reset", or "stop".'
 )
 _LEFT, _RIGHT, _UP, _DOWN = (0.0, 1.0, 0.0), (0.0, -1.0, 0.0), (0.0, 0.0, 1.0), (0.0, 0.0, -1.0)
 _FORWARD, _BACK = (1.0, 0.0, 0.0), (-1.0, 0.0, 0.0)
@@ -126,6 +126,7 @@ _ALONE: dict[str, Command] = {
     "fail": Signal(EventKind.FAIL),
     "failed": Signal(EventKind.FAIL),
     "failure": Signal(EventKind.FAIL),
+    "wrong": Signal(EventKind.FALSE_POSITIVE),
     "reset": Signal(EventKind.RESET),
     "pause": Stop(),
     "resume": Signal(EventKind.RESUME),

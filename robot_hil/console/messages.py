@@ -70,6 +70,22 @@ class Device(msgspec.Struct, frozen=True):
     dropped: int = 0
 
 
+class Reward(msgspec.Struct, frozen=True):
+    """The reward model that judges success from images."""
+
+    version: int
+    probability: float | None = None
+    """Of success, as the newest frame looks; None before the first."""
+    false_positive: tuple[float, float, float] | None = None
+    """Share of single frames wrongly taken for success, with the ends of its 95 % interval; None: not measured."""
+    false_positives: int = 0
+    """How often a person said in this run that a success was none."""
+    late: int = 0
+    """Frames that were not judged in time."""
+    training: bool = False
+    """Whether the next version is being trained."""
+
+
 class Status(_Message, frozen=True, tag="status"):
     """Everything that changes, ten times per second and at every change of state."""
 
@@ -102,6 +118,8 @@ class Status(_Message, frozen=True, tag="status"):
     """Commanded distance between the fingers [m]."""
     waiting: str = ""
     """What the robot waits for from the operator, e.g. `start`; else empty."""
+    reward: Reward | None = None
+    """What is known of the reward model; None where success is not told from images."""
 
 
 class Ack(_Message, frozen=True, tag="ack"):

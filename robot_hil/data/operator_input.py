@@ -123,7 +123,7 @@ class Button(_Message, frozen=True, tag="event"):
 
     id: Name
     """Chosen by the page, unique; sent again with the same id it does nothing twice."""
-    kind: Literal["success", "fail", "reset", "pause", "resume", "estop", "clear"]
+    kind: Literal["success", "fail", "false_positive", "reset", "pause", "resume", "estop", "clear"]
     reason: Text = ""
 
 

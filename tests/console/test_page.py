@@ -66,11 +66,11 @@ def test_what_is_typed_into_a_field_does_not_drive(desk: Desk) -> None:
 def test_keys_and_buttons_are_acknowledged(desk: Desk) -> None:
     desk.open()
     desk.state_word("POLICY")
-    for key in ("Enter", "Backspace", "n", "p"):
+    for key in ("Enter", "Backspace", "n", "p", "x"):
         desk.page.keyboard.press(key)
     desk.page.click("[data-kind=success]")
-    desk.page.wait_for_function("() => document.querySelectorAll('#log .edge.ok').length === 5")
-    assert desk.buttons() == ["success", "fail", "reset", "pause", "success"]
+    desk.page.wait_for_function("() => document.querySelectorAll('#log .edge.ok').length === 6")
+    assert desk.buttons() == ["success", "fail", "reset", "pause", "false_positive", "success"]
     desk.say(state="HOLD", reason="paused by Anna")
     desk.state_word("HOLD")
     desk.page.keyboard.press("p")

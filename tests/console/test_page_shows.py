@@ -8,7 +8,7 @@ from page_desk import Desk
 from serving import console_thread, robot_end, until
 
 from robot_hil.clock import MonotonicClock
-from robot_hil.console.messages import Ack, Device, Event
+from robot_hil.console.messages import Ack, Device, Event, Reward
 from robot_hil.data.operator_input import Button, Label
 from robot_hil.report.metrics import EpisodeRow, JsonlSink
 
@@ -118,6 +118,25 @@ def test_verdicts_on_the_last_episode_go_to_the_console(desk: Desk) -> None:
     assert "labelled discard" in desk.page.inner_text("#last-words")
     desk.robot.link.send(Event(t=0.0, level="info", text="episode 7 labelled success by Bo"))
     desk.page.wait_for_selector("#last-words:has-text('labelled success')")
+
+
+def test_the_reward_model_is_shown_where_one_judges_and_can_be_contradicted(desk: Desk) -> None:
+    desk.open()
+    desk.state_word("POLICY")
+    assert not desk.page.is_visible("#reward")
+    desk.say(
+        reward=Reward(
+            version=3, probability=0.25, false_positive=(0.004, 0.001, 0.021), false_positives=2, late=7, training=True
+        )
+    )
+    wanted = "model v3 · false positives 0.4 % (0.1 % to 2.1 %) · now 25 % · 2 pointed out · 7 frames too late"
+    wanted += " · learning from it…"
+    shown = "words => document.getElementById('reward-words').textContent === words"
+    desk.page.wait_for_function(shown, arg=wanted)
+    desk.page.click("#false-positive")
+    until(lambda: desk.buttons() == ["false_positive"])
+    desk.say(reward=Reward(version=4))
+    desk.page.wait_for_function(shown, arg="model v4")
 
 
 def test_numbers_curves_and_advice_of_the_run_are_shown(chrome: Any, tmp_path: Path) -> None:

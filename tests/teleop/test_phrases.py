@@ -64,6 +64,7 @@ def move(axis: tuple[int, int, int], amount: float | Size = Size.NORMAL) -> Move
         ("go slower", [Pace(1 / 1.5)]),
         ("success", [Signal(EventKind.SUCCESS)]),
         ("failed", [Signal(EventKind.FAIL)]),
+        ("wrong", [Signal(EventKind.FALSE_POSITIVE)]),
         ("reset", [Signal(EventKind.RESET)]),
         ("resume", [Signal(EventKind.RESUME)]),
         ("pause", [Stop()]),

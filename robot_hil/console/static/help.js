@@ -12,7 +12,8 @@ const DRIVE = [
   ["1 2 3 4", "speed: 25, 50, 75, 100 %"],
 ];
 const SAY = [
-  ["Enter", "success"], ["Backspace", "fail"], ["N", "reset: end this episode"], ["P", "pause, resume"],
+  ["Enter", "success"], ["Backspace", "fail"], ["X", "no success: what the reward model took for one was none"],
+  ["N", "reset: end this episode"], ["P", "pause, resume"],
   ["Space", "hold half a second: STOP"],
 ];
 const PAD = [
@@ -22,7 +23,7 @@ const PAD = [
   ["Right~stick", "up, down; turn"],
   ["Cross", "tip and roll"],
   ["RT LT", "gripper: close, open"],
-  ["A B X", "success, fail, reset"],
+  ["A B X", "success, fail, reset"], ["Y", "no success: what the reward model took for one was none"],
   ["Back Start", "pause, resume"],
   ["Guide", "STOP; so is pressing both sticks in"],
 ];

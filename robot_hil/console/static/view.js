@@ -85,8 +85,25 @@ export function show_pilot({ name, you }, may_drive) {
   flag($("seat"), "mine", you);
   text($("seat-button"), you ? "Give the seat back" : name ? "Take the seat over" : "Take the seat");
   $("seat-button").hidden = !may_drive;
-  for (const button of document.querySelectorAll("#actions > button, #words button, #words input")) button.disabled = !you;
+  for (const button of document.querySelectorAll("#actions > button, #reward > button, #words button, #words input")) button.disabled = !you;
   flag($("actions"), "locked", !you);
+}
+
+/** Show what is known of the reward model; nothing where success is not told from images. */
+export function show_reward(reward) {
+  $("reward").hidden = !reward;
+  if (!reward) return;
+  const share = (value) => `${(100 * value).toFixed(1)} %`;
+  const [rate, low, high] = reward.false_positive ?? [];
+  text($("reward-words"), [
+    `model v${reward.version}`,
+    rate == null ? "" : `false positives ${share(rate)} (${share(low)} to ${share(high)})`,
+    reward.probability == null ? "" : `now ${percent(reward.probability)}`,
+    reward.false_positives ? `${count(reward.false_positives)} pointed out` : "",
+    reward.late ? `${count(reward.late)} frames too late` : "",
+    reward.training ? "learning from it…" : "",
+  ].filter(Boolean).join(" · "));
+  $("reward-bar").style.width = `${100 * (reward.probability ?? 0)}%`;
 }
 
 /** Show the devices as the robot sees them. */
