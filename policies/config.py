@@ -1,8 +1,12 @@
 """Numbers of the agents, apart from the agents: reading them loads no learning library."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from robot_hil.errors import ConfigError
+
+Precision = Literal["float32", "bfloat16"]
+"""Of matrix products and convolutions in training; parameters, sums and everything else are float32 in any case."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +70,8 @@ class AnchoredConfig:
     """Weight of the estimate's absolute error beside the imitation."""
     shift: int = 3
     """Random shift of images in training [pixels]."""
+    precision: Precision = "float32"
+    """bfloat16 is quicker where the processor or the GPU has instructions for it."""
     views: int = 8
     """Shifted views of a frame that are encoded once and kept, of which every update draws one; 1 does not shift."""
 
@@ -105,9 +111,32 @@ class HilSerlConfig:
     strides: tuple[int, ...] = (2, 2)
     image_size: int = 64
     shift: int = 4
+    precision: Precision = "float32"
 
     def __post_init__(self) -> None:
         _check_encoder(self.filters, self.strides)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BcConfig:
+    """Numbers of behaviour cloning: imitation of everything that a person drove, and nothing else."""
+
+    hidden: tuple[int, ...] = (256, 256)
+    activation: str = "relu"
+    learning_rate: float = 1e-3
+    exploration: float = 0.0
+    """Standard deviation of noise added to the actions, before squashing; none, as imitation needs no exploring."""
+    clip_norm: float = 10.0
+    filters: tuple[int, ...] = (16, 32)
+    strides: tuple[int, ...] = (2, 2)
+    image_size: int = 64
+    shift: int = 3
+    precision: Precision = "float32"
+
+    def __post_init__(self) -> None:
+        _check_encoder(self.filters, self.strides)
+        if self.exploration < 0:
+            raise ConfigError(f"exploration is {self.exploration}; it is a standard deviation and must be >= 0.")
 
 
 def _check_encoder(filters: tuple[int, ...], strides: tuple[int, ...]) -> None:

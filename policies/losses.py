@@ -1,15 +1,15 @@
 """Losses of off-policy actor-critics, written once for every array library.
 
 Functions take arrays of one library (torch, numpy or jax) and use only operators and methods that all of them share,
-or the namespace `xp` passed in. Noise and network outputs come from the caller; nothing here knows parameters.
+or the operations passed in. Noise and network outputs come from the caller; nothing here knows parameters.
 """
 
 from dataclasses import dataclass
-from types import ModuleType
-from typing import Any
 
-A = Any
-"""An array of the caller's library."""
+import numpy as np
+
+from robot_hil.data.specs import Array
+from robot_hil.policies.ops import A, Ops
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,18 +32,18 @@ class Support:
         """Width of one bin."""
         return (self.high - self.low) / (self.bins - 1)
 
-    def centers(self, xp: ModuleType) -> A:
-        """Bin centres, (bins,); the first and last are `low` and `high`."""
-        return xp.linspace(self.low, self.high, self.bins)
+    def centers(self) -> Array:
+        """Bin centres, float32 (bins,); the first and last are `low` and `high`."""
+        return np.linspace(self.low, self.high, self.bins, dtype=np.float32)
 
-    def edges(self, xp: ModuleType) -> A:
-        """Bin edges, (bins + 1,)."""
-        return xp.linspace(self.low - self.width / 2, self.high + self.width / 2, self.bins + 1)
+    def edges(self) -> Array:
+        """Bin edges, float32 (bins + 1,)."""
+        return np.linspace(self.low - self.width / 2, self.high + self.width / 2, self.bins + 1, dtype=np.float32)
 
-    def project(self, xp: ModuleType, erf: Any, edges: A, target: A) -> A:
+    def project(self, nn: Ops, target: A) -> A:
         """Turn targets (B,) into probabilities (B, bins)."""
-        clipped = xp.clip(target, self.low, self.high)
-        cdf = erf((edges - clipped[:, None]) / (self.sigma_bins * self.width * 2.0**0.5))
+        clipped = nn.clip(target, self.low, self.high)
+        cdf = nn.erf((nn.array(self.edges()) - clipped[:, None]) / (self.sigma_bins * self.width * 2.0**0.5))
         mass = cdf[:, 1:] - cdf[:, :-1]
         return mass / (cdf[:, -1:] - cdf[:, :1])
 

@@ -1,20 +1,58 @@
 """Agents by the type of their configuration; a backend is imported only when its agent is made."""
 
-from robot_hil.errors import ConfigError
-from robot_hil.policies.config import AnchoredConfig, HilSerlConfig
-from robot_hil.protocols import Agent
+from importlib.util import find_spec
 
-AgentConfig = AnchoredConfig | HilSerlConfig
+from robot_hil.errors import ConfigError, DependencyError, UnknownNameError
+from robot_hil.policies.agent import LearningAgent
+from robot_hil.policies.base import Algorithm, Engine
+from robot_hil.policies.config import AnchoredConfig, BcConfig, HilSerlConfig
+
+AgentConfig = AnchoredConfig | HilSerlConfig | BcConfig
+BACKENDS = ("auto", "torch", "jax")
 
 
-def make_agent(config: AgentConfig) -> Agent:
-    """Return the agent that `config` describes."""
+def make_agent(config: AgentConfig, backend: str = "auto") -> LearningAgent:
+    """Return the agent that `config` describes on `backend`; `auto` takes the faster one of those installed."""
+    return LearningAgent(make_algorithm(config), make_engine(choose(backend), config.precision))
+
+
+def make_algorithm(config: AgentConfig) -> Algorithm:
+    """Return the algorithm of `config`."""
     if isinstance(config, AnchoredConfig):
-        from robot_hil.policies.torch.anchored import AnchoredRlpd
+        from robot_hil.policies.algorithms.anchored import AnchoredRlpd
 
         return AnchoredRlpd(config)
     if isinstance(config, HilSerlConfig):
-        from robot_hil.policies.torch.hil_serl import HilSerl
+        from robot_hil.policies.algorithms.hil_serl import HilSerl
 
         return HilSerl(config)
+    if isinstance(config, BcConfig):
+        from robot_hil.policies.algorithms.bc import BehaviourCloning
+
+        return BehaviourCloning(config)
     raise ConfigError(f"no agent takes a {type(config).__name__}.")
+
+
+def choose(backend: str) -> str:
+    """Return the backend to use; raises `DependencyError` for one that is not installed."""
+    if backend not in BACKENDS:
+        raise UnknownNameError("backend", backend, BACKENDS)
+    installed = [name for name in ("torch", "jax") if find_spec(name) is not None]
+    if backend == "auto":
+        if not installed:
+            raise DependencyError("neither torch nor jax is installed; install robot_hil as its README says.")
+        return installed[0]
+    if backend not in installed:
+        raise DependencyError(f"{backend} is not installed: pip install 'robot_hil[{backend}]', or --backend auto.")
+    return backend
+
+
+def make_engine(backend: str, precision: str = "float32") -> Engine:
+    """Return the engine of a backend that is installed."""
+    if backend == "jax":
+        from robot_hil.policies.jax.engine import JaxEngine
+
+        return JaxEngine(precision=precision)
+    from robot_hil.policies.torch.engine import TorchEngine
+
+    return TorchEngine(precision=precision)

@@ -23,18 +23,18 @@ def softmax(logits: Array) -> Array:
     return result
 
 
-def fit_temperature(logits: Array, labels: Array) -> float:
+def fit_temperature(logits: Array, labels: Array, offset: Array | float = 0.0) -> float:
     """Return the temperature by which to divide logits (K, n, C) (Guo et al. 2017, arXiv 1706.04599).
 
-    It makes the mean probability of the members likeliest for `labels` (n,). It changes no member's order of classes.
-    With nothing to fit, or nothing wrong at any temperature, the result stays between 0.2 and 20: a few frames that
+    It makes the mean probability of the members likeliest for `labels` (n,). `offset` (C,) is added afterwards: log
+    shares of the classes, where training saw all of them alike. With nothing to fit, or nothing wrong at any temperature, the result stays between 0.2 and 20: a few frames that
     are all right must not make the ensemble certain.
     """
     if not len(labels):
         return 1.0
 
     def loss(temperature: float) -> float:
-        true = softmax(logits / temperature).mean(0)[np.arange(len(labels)), labels]
+        true = softmax(logits / temperature + offset).mean(0)[np.arange(len(labels)), labels]
         return float(-np.log(np.maximum(true, 1e-12)).mean())
 
     return float(_TEMPERATURES[int(np.argmin([loss(temperature) for temperature in _TEMPERATURES]))])

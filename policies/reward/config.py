@@ -37,7 +37,7 @@ class RewardConfig:
     a task; a gripper's width tells what cameras cannot see."""
     image_size: int = 64
     """Side to which a crop is scaled [pixels]."""
-    filters: tuple[int, ...] = (16, 32)
+    filters: tuple[int, ...] = (8, 16)
     strides: tuple[int, ...] = (2, 2)
     hidden: tuple[int, ...] = (64,)
     shift: int = 3
@@ -50,10 +50,10 @@ class RewardConfig:
     caution: float = 1.0
     """Standard deviations of the members taken from their mean, with `mean_minus_std`."""
     updates: int = 300
-    batch_size: int = 64
+    batch_size: int = 32
     learning_rate: float = 1e-3
-    weight_decay: float = 1e-3
-    """Decoupled from the gradient (AdamW)."""
+    smoothing: float = 0.02
+    """Share of a label that goes to all classes alike, so that nothing is learnt to be certain."""
     hard_weight: float = 5.0
     """How much more often a hard negative is drawn than another frame of its class."""
     retrain_updates: int = 60
@@ -66,6 +66,9 @@ class RewardConfig:
     """Wanted of single frames; the threshold is the lowest that keeps it on the calibration episodes."""
     confirm_frames: int = 2
     """Frames running that must be hits before success is believed."""
+    stage_rewards: bool = False
+    """Reward each stage that is confirmed, with classes in the order of the task and success last: stages of S earn
+    1 / (S - 1) each, and cost as much when they are lost."""
     clip_reward: bool = False
     """Clip the corrected reward to [0, 1], which takes the correction back: bounded, but biased by the error rates."""
 
@@ -74,7 +77,7 @@ class RewardConfig:
             raise ConfigError(f"strides are {self.strides}, filters {self.filters}; give one stride for each of them.")
         _at_least(1, members=self.members, batch_size=self.batch_size, updates=self.updates, views=self.views)
         _at_least(1, confirm_frames=self.confirm_frames, image_size=self.image_size)
-        _at_least(0, caution=self.caution, weight_decay=self.weight_decay, shift=self.shift)
+        _at_least(0, caution=self.caution, smoothing=self.smoothing, shift=self.shift)
         _share(test_share=self.test_share, calibration_share=self.calibration_share)
         _share(false_positive_rate=self.false_positive_rate)
         if self.rule not in ("mean", "min", "mean_minus_std"):
@@ -89,7 +92,7 @@ class ProgressConfig:
     crops: Mapping[str, Crop] = field(default_factory=dict)
     vectors: tuple[str, ...] = ()
     image_size: int = 64
-    filters: tuple[int, ...] = (16, 32)
+    filters: tuple[int, ...] = (8, 16)
     strides: tuple[int, ...] = (2, 2)
     hidden: tuple[int, ...] = (128,)
     shift: int = 3
@@ -98,7 +101,6 @@ class ProgressConfig:
     updates: int = 600
     batch_size: int = 64
     learning_rate: float = 1e-3
-    weight_decay: float = 1e-3
     negatives: float = 0.2
     """Share of pairs that teach 0: another goal's, and frames of a standstill."""
     stride_s: float = 1.0

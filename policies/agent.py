@@ -1,0 +1,178 @@
+"""The agent: an algorithm, written once, on the engine of one array library. See `robot_hil.protocols.Agent`."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from robot_hil.data.specs import Array, ArraySpec, EnvSpec, Observation
+from robot_hil.errors import SpecError, StorageError
+from robot_hil.policies.base import Algorithm, Engine
+from robot_hil.policies.ops import Params
+
+_NOT_LEARNT = frozenset(("row", "pool"))
+_OBSERVED = ("obs/", "next_obs/", "end/")
+
+
+@dataclass(slots=True, kw_only=True)
+class AgentState:
+    """Everything that learning changes."""
+
+    learner: Any
+    """The engine's part: parameters, targets, moments, counters."""
+    rng: np.random.Generator
+    """All noise of the learner comes from here, whatever library computes with it."""
+
+
+class LearningAgent:
+    """Holds an algorithm's configuration and shapes, and no learning state."""
+
+    def __init__(self, algorithm: Algorithm, engine: Engine) -> None:
+        self.algorithm, self.engine = algorithm, engine
+
+    # Shapes ----------------------------------------------------------------------------------------------------
+
+    @property
+    def backend(self) -> str:
+        """Name of the library that computes."""
+        return self.engine.ops.name
+
+    @property
+    def updates_per_round(self) -> int:
+        """See `Agent.updates_per_round`."""
+        return self.algorithm.updates_per_round
+
+    def bind(self, spec: EnvSpec) -> None:
+        """See `Agent.bind`."""
+        self.algorithm.bind(spec)
+        self._constants = self.engine.place(self.algorithm.constants())
+        self._reads = _keys(self.algorithm.reads)
+        self._imitates = _keys(self.algorithm.imitates)
+        self._cached = self.algorithm.stored(spec).get(self.encoding)
+
+    def stored(self, spec: EnvSpec) -> Mapping[str, ArraySpec]:
+        """See `Agent.stored`."""
+        return self.algorithm.stored(spec)
+
+    def prepare(self, obs: Observation) -> Observation:
+        """See `Agent.prepare`."""
+        return self.algorithm.prepare(obs)
+
+    @property
+    def encoding(self) -> str:
+        """See `Agent.encoding`."""
+        return self.algorithm.encoding
+
+    @property
+    def reads(self) -> Mapping[str, tuple[str, ...]]:
+        """See `Agent.reads`."""
+        return self.algorithm.reads
+
+    @property
+    def imitates(self) -> Mapping[str, tuple[str, ...]]:
+        """See `Agent.imitates`."""
+        return self.algorithm.imitates
+
+    def init(self, spec: EnvSpec, seed: int) -> AgentState:
+        """See `Agent.init`."""
+        self.bind(spec)
+        rng = np.random.default_rng(seed)
+        params = self.algorithm.init(rng)
+        targets = {name: value for name, value in params.items() if name.startswith(self.algorithm.follows)}
+        return AgentState(learner=self.engine.start(params, targets, self.algorithm), rng=rng)
+
+    # Learning --------------------------------------------------------------------------------------------------
+
+    def pretrain(self, state: AgentState, batch: Mapping[str, Any]) -> tuple[AgentState, dict[str, float]]:
+        """See `Agent.pretrain`."""
+        if not self._imitates:
+            return state, {}
+        given = _only(batch, self._imitates) | self.algorithm.draw(state.rng, len(batch["action"]), True)
+        state.learner, metrics = self.engine.train(self.algorithm.pretrain, state.learner, given)
+        return state, metrics
+
+    def update(self, state: AgentState, batch: Mapping[str, Any]) -> tuple[AgentState, dict[str, float]]:
+        """See `Agent.update`."""
+        given = _only(batch, self._reads) | self.algorithm.draw(state.rng, len(batch["action"]), False)
+        state.learner, metrics = self.engine.train(self.algorithm.update, state.learner, given)
+        return state, metrics
+
+    def encode(self, state: AgentState, frames: Mapping[str, Any]) -> Array:
+        """See `Agent.encode`."""
+        if self._cached is None:
+            raise SpecError("this agent caches no encoding.")
+        params, _ = self.engine.params_of(state.learner)
+        batch = {f"obs/{name}": value for name, value in frames.items() if name != self.encoding}
+        return self.engine.run(self.algorithm.encode, params | self._constants, batch).astype(self._cached.dtype)
+
+    def values(self, state: AgentState, batch: Mapping[str, Any]) -> Array:
+        """See `Valuing.values`."""
+        params, targets = self.engine.params_of(state.learner)
+        everything = params | {f"targets/{name}": value for name, value in targets.items()} | self._constants
+        return self.engine.run(self.algorithm.values, everything, _only(batch, self._reads))
+
+    # Acting ----------------------------------------------------------------------------------------------------
+
+    def actor_params(self, state: AgentState) -> dict[str, Array]:
+        """See `Agent.actor_params`."""
+        found = dict(zip(("params", "targets"), self.engine.params_of(state.learner), strict=True))
+        return self.engine.fetch(
+            {
+                name: value
+                for begin, where in self.algorithm.acting.items()
+                for name, value in found[where].items()
+                if name.startswith(begin)
+            }
+        )
+
+    def load_actor(self, params: Mapping[str, Array]) -> Params:
+        """See `Agent.load_actor`."""
+        return self.engine.place({name: np.array(value) for name, value in params.items()}) | self._constants
+
+    def act(self, actor: Params, obs: Observation, deterministic: bool, rng: np.random.Generator) -> Array:
+        """See `Agent.act`."""
+        size = self.algorithm.noise_size
+        noise = np.zeros(size, np.float32) if deterministic else rng.standard_normal(size, dtype=np.float32)
+        batch = {f"obs/{name}": np.asarray(value)[None] for name, value in self.prepare(obs).items()}
+        batch.pop(f"obs/{self.encoding}", None)
+        action: Array = self.engine.run(self.algorithm.act, actor, batch | {"noise/act": noise[None]})[0]
+        return action
+
+    # Storing ---------------------------------------------------------------------------------------------------
+
+    def export(self, state: AgentState) -> dict[str, Array]:
+        """See `Agent.export`; any engine's `load` takes it."""
+        numbers = json.dumps(state.rng.bit_generator.state).encode()
+        return self.engine.export(state.learner) | {"generator": np.frombuffer(numbers, np.uint8).copy()}
+
+    def load(self, state: AgentState, params: Mapping[str, Array]) -> AgentState:
+        """See `Agent.load`; changes nothing where it raises."""
+        own = self.engine.export(state.learner)
+        missing, foreign = sorted({*own, "generator"} - set(params)), sorted(set(params) - {*own, "generator"})
+        if missing or foreign:
+            raise StorageError(f"checkpoint does not fit this agent: missing {missing[:5]}, unknown {foreign[:5]}.")
+        for name, value in own.items():
+            found = params[name]
+            if (value.shape, value.dtype) != (found.shape, found.dtype):
+                raise StorageError(
+                    f"checkpoint does not fit this agent: {name} is {found.dtype}{found.shape}, "
+                    f"expected {value.dtype}{value.shape}."
+                )
+        state.rng.bit_generator.state = json.loads(bytes(params["generator"]))
+        state.learner = self.engine.restore(state.learner, params)
+        return state
+
+
+def _keys(wanted: Mapping[str, tuple[str, ...]]) -> frozenset[str]:
+    return frozenset(f"{prefix}/{name}" for prefix, names in wanted.items() for name in names)
+
+
+def _only(batch: Mapping[str, Any], observed: frozenset[str]) -> dict[str, Any]:
+    """Return the facts, and of the observations those that are read."""
+    return {
+        name: value
+        for name, value in batch.items()
+        if (name in observed if name.startswith(_OBSERVED) else name not in _NOT_LEARNT)
+    }

@@ -1,0 +1,1 @@
+"""Learning algorithms, each written once for every array library."""

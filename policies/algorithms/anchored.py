@@ -1,0 +1,279 @@
+"""Anchored RLPD: the default agent. Off-policy actor-critic, LayerNorm ensemble, bounded values, human anchor.
+
+RLPD (Ball et al. 2023, arXiv 2302.02948) with targets from a subset of members, clipped to the known range of returns,
+one actor update per round of critic updates, a behaviour-cloning warm start, and a pull towards human actions.
+
+The actor is deterministic and explores with noise of a fixed size, as TD3 (Fujimoto et al. 2018, arXiv 1802.09477).
+People show where to explore; a temperature that trades value for entropy either let the noise grow until a policy that
+was perfect by its mean needed help, or, held small, paid for actions near zero and slowed the arm down.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from robot_hil.data.specs import Array, ArraySpec, EnvSpec, Observation
+from robot_hil.errors import SpecError
+from robot_hil.policies import losses
+from robot_hil.policies.base import Group, Trainer
+from robot_hil.policies.config import AnchoredConfig
+from robot_hil.policies.nets.mlp import MlpSpec, init_mlp, mlp, select
+from robot_hil.policies.ops import A, Batch, Ops, Params
+from robot_hil.policies.vision import ENCODER, ENCODING, GOAL, Vision
+
+
+class AnchoredRlpd:
+    """See `robot_hil.policies.base.Algorithm`."""
+
+    counters = ("critic_updates", "actor_updates", "pretrain_updates")
+    follows = ("critic/", "actor/")
+
+    def __init__(self, config: AnchoredConfig) -> None:
+        self.config = config
+
+    # Shapes ----------------------------------------------------------------------------------------------------
+
+    @property
+    def updates_per_round(self) -> int:
+        """See `Agent.updates_per_round`."""
+        return self.config.utd
+
+    def bind(self, spec: EnvSpec) -> None:
+        """See `Agent.bind`."""
+        c = self.config
+        self._vision = Vision.of(spec, c)
+        self._actions = spec.action.shape[0]
+        features = self._vision.size
+        self._actor = MlpSpec(inputs=features, outputs=self._actions, hidden=c.hidden, activation=c.activation)
+        self._critic = MlpSpec(
+            inputs=features + self._actions * (2 if c.action_gain else 1),
+            outputs=max(1, c.bins),
+            hidden=c.hidden,
+            activation=c.activation,
+        )
+        low, high = c.value_range
+        self._support = losses.Support(low=low, high=high, bins=c.bins)
+
+    def init(self, rng: np.random.Generator) -> dict[str, Array]:
+        """See `Algorithm.init`."""
+        params = self._vision.init(rng)
+        params |= init_mlp("actor", self._actor, rng, out_scale=0.1)
+        return params | init_mlp("critic", self._critic, rng, members=self.config.ensemble, out_scale=0.1)
+
+    def constants(self) -> dict[str, Array]:
+        """See `Algorithm.constants`."""
+        return {}
+
+    @property
+    def groups(self) -> dict[str, Group]:
+        """Critics (with the encoder unless it is frozen), actor, warm start, and the estimate of the goal."""
+        c = self.config
+        judging = ("critic/",) if c.freeze_encoder else ("critic/", ENCODER + "/")
+        groups = {
+            "critic": Group(names=judging, rate=c.learning_rate, clip_norm=c.clip_norm),
+            "actor": Group(names=("actor/",), rate=c.actor_rate, clip_norm=c.clip_norm),
+            "clone": Group(names=("actor/", ENCODER + "/", GOAL + "/"), rate=c.clone_rate, clip_norm=c.clip_norm),
+        }
+        if self._vision.goal:
+            groups["goal"] = Group(names=(GOAL + "/",), rate=c.learning_rate, clip_norm=c.clip_norm)
+        return groups
+
+    @property
+    def acting(self) -> Mapping[str, str]:
+        """The average of recent actors acts, which does not follow each swing of the critics."""
+        return {"actor/": "targets", ENCODER + "/": "params", GOAL + "/": "params"}
+
+    @property
+    def noise_size(self) -> int:
+        """See `Algorithm.noise_size`."""
+        return self._actions
+
+    def stored(self, spec: EnvSpec) -> dict[str, ArraySpec]:
+        """See `Agent.stored`."""
+        return self._vision.stored(spec)
+
+    def prepare(self, obs: Observation) -> dict[str, Array]:
+        """See `Agent.prepare`; the encoding is zero until `encode` is asked."""
+        return self._vision.prepare(obs)
+
+    @property
+    def encoding(self) -> str:
+        """See `Agent.encoding`: a frozen encoder's output is cached."""
+        return ENCODING if self._vision.frozen else ""
+
+    def encode(self, nn: Ops, params: Params, batch: Batch) -> A:
+        """See `Algorithm.encode`: (n, views, features), the image as it is and shifted."""
+        return self._vision.encode(nn, params, batch)
+
+    @property
+    def reads(self) -> Mapping[str, tuple[str, ...]]:
+        """See `Agent.reads`."""
+        return self._vision.reads(("obs", "next_obs"), cached=True)
+
+    @property
+    def imitates(self) -> Mapping[str, tuple[str, ...]]:
+        """See `Agent.imitates`."""
+        return self._vision.reads(("obs",), cached=False)
+
+    def draw(self, rng: np.random.Generator, rows: int, imitating: bool) -> dict[str, Array]:
+        """See `Algorithm.draw`."""
+        if imitating:
+            return self._vision.draw(rng, rows, ("obs",), cached=False)
+        c = self.config
+        return self._vision.draw(rng, rows, ("obs", "next_obs"), cached=True) | {
+            "noise/next_action": rng.standard_normal((rows, self._actions), dtype=np.float32),
+            "noise/action": rng.standard_normal((rows // c.utd, self._actions), dtype=np.float32),
+            "noise/members": rng.permutation(c.ensemble)[: c.subset].astype(np.int32),
+        }
+
+    # Acting ----------------------------------------------------------------------------------------------------
+
+    def act(self, nn: Ops, params: Params, batch: Batch) -> A:
+        """See `Algorithm.act`."""
+        features, _ = self._vision.see(nn, params, batch, "obs")
+        return nn.tanh(mlp(nn, params, "actor", self._actor, features) + self.config.exploration * batch["noise/act"])
+
+    def values(self, nn: Ops, params: Params, batch: Batch) -> A:
+        """See `Valuing.values`; the policy is the averaged one that acts."""
+        features, _ = self._vision.see(nn, params, batch, "obs")
+        action = nn.tanh(mlp(nn, params, "targets/actor", self._actor, features))
+        return nn.mean(self._q(nn, params, "critic", features, action), 0)
+
+    # Learning --------------------------------------------------------------------------------------------------
+
+    def pretrain(self, nn: Ops, trainer: Trainer, batch: Batch) -> dict[str, A]:
+        """One behaviour-cloning step of actor (and encoder) on the rows that `imitate` marks."""
+
+        def loss(params: Params) -> tuple[A, dict[str, A]]:
+            features, distance = self._vision.see(nn, params, batch, "obs")
+            mean = nn.tanh(mlp(nn, params, "actor", self._actor, features))
+            clone = losses.anchor_loss(mean, batch["action"], batch["imitate"])
+            if distance is None:
+                return clone, {"clone_loss": clone}
+            error = losses.distance_loss(distance, self._vision.distance_from(nn, batch, "obs"), batch["end_known"])
+            return clone + self.config.goal_weight * error, {"clone_loss": clone, "goal_error": error}
+
+        _, metrics = trainer.minimise("clone", loss)
+        trainer.follow("actor/", 1.0)
+        trainer.tick("pretrain_updates")
+        return metrics
+
+    def update(self, nn: Ops, trainer: Trainer, batch: Batch) -> dict[str, A]:
+        """`utd` critic updates on consecutive parts of `batch`, then one actor update on the last.
+
+        The targets of all minibatches are made at once, by targets and members drawn once a round.
+        """
+        c = self.config
+        size, rest = divmod(batch["reward"].shape[0], c.utd)
+        if rest:
+            raise SpecError(f"batch has {batch['reward'].shape[0]} rows; give a multiple of utd = {c.utd}.")
+        targets = self._targets(nn, trainer, batch)
+        for i in range(c.utd):
+            rows = slice(i * size, (i + 1) * size)
+            part = minibatch(batch, rows)
+            features, metrics = self._update_critic(nn, trainer, part, targets[rows])
+        trainer.follow("critic/", 1.0 - (1.0 - c.tau) ** c.utd)
+        return metrics | self._update_actor(nn, trainer, part, features, batch["noise/action"])
+
+    def _targets(self, nn: Ops, trainer: Trainer, batch: Batch) -> A:
+        """Return the targets of `batch`, (B,)."""
+        c, params = self.config, trainer.params
+        features, _ = self._vision.see(nn, params, batch, "next_obs")
+        raw = mlp(nn, params, "actor", self._actor, features)
+        action = nn.tanh(raw + c.exploration * batch["noise/next_action"])
+        drawn = batch["noise/members"]
+        chosen = {name: nn.take(value, drawn, 0) for name, value in select(trainer.targets, "critic").items()}
+        value = nn.min(self._q(nn, chosen, "critic", features, action), 0)
+        return nn.clip(losses.td_target(batch["reward"], batch["discount"], value), *c.value_range)
+
+    def _update_critic(self, nn: Ops, trainer: Trainer, batch: Batch, target: A) -> tuple[A, dict[str, A]]:
+        """Do one step of all critics; returns the features that it used, (B, features), without gradients."""
+        c = self.config
+
+        def loss(params: Params) -> tuple[A, dict[str, A]]:
+            features, _ = self._vision.see(nn, params, batch, "obs")
+            logits = self._logits(nn, params, "critic", features, batch["action"])
+            if c.bins:
+                probs = self._support.project(nn, target)
+                error = losses.categorical_critic_loss(nn.log_softmax(logits, -1), probs, batch["critic_weight"])
+            else:
+                error = losses.squared_critic_loss(logits[..., 0], target, batch["critic_weight"])
+            total = error
+            if self._vision.inputs.images and c.anchor > 0 and not c.freeze_encoder:
+                # The encoder serves the actor too: without this, features that tell human actions apart would fade.
+                mean = nn.tanh(mlp(nn, params, "actor", self._actor, features))
+                total = error + losses.anchor_loss(mean, batch["action"], self._pull(trainer, batch))
+            return total, {"critic_loss": error / c.ensemble, "features": features}
+
+        _, seen = trainer.minimise("critic", loss)
+        features = seen.pop("features")
+        metrics = seen | {"target_mean": nn.mean(target)}
+        trainer.tick("critic_updates")
+        if self._vision.goal:
+            metrics |= self._update_goal(nn, trainer, batch)
+        return features, metrics
+
+    def _update_goal(self, nn: Ops, trainer: Trainer, batch: Batch) -> dict[str, A]:
+        def loss(params: Params) -> tuple[A, dict[str, A]]:
+            _, distance = self._vision.see(nn, params, batch, "obs")
+            actual = self._vision.distance_from(nn, batch, "obs")
+            return losses.distance_loss(distance, actual, batch["end_known"]), {}
+
+        error, _ = trainer.minimise("goal", loss)
+        return {"goal_error": error}
+
+    def _update_actor(self, nn: Ops, trainer: Trainer, batch: Batch, features: A, noise: A) -> dict[str, A]:
+        c = self.config
+
+        def loss(params: Params) -> tuple[A, dict[str, A]]:
+            raw = mlp(nn, params, "actor", self._actor, features)
+            values = self._q(nn, params, "critic", features, nn.tanh(raw + c.exploration * noise))
+            q = nn.mean(values, 0) - c.caution * nn.sqrt(nn.variance(values, 0) + 1e-8)
+            total = losses.policy_loss(q, batch["actor_weight"])
+            metrics = {"q_mean": nn.mean(values)}
+            if c.anchor > 0:
+                pull = self._pull(trainer, batch)
+                if c.anchor_q_filter:
+                    q_human = nn.mean(self._q(nn, params, "critic", features, batch["action"]), 0)
+                    better = nn.float32(losses.q_filter(q_human, nn.mean(values, 0), 0.0))
+                    pulled = nn.float32(pull > 0)
+                    metrics["human_better"] = nn.sum(better * pulled) / nn.maximum(nn.sum(pulled), nn.array(1.0))
+                    pull = pull * nn.stop_gradient(better)
+                anchor = losses.anchor_loss(nn.tanh(raw), batch["action"], pull)
+                metrics["anchor_loss"] = anchor
+                total = total + anchor
+            return total, metrics
+
+        total, metrics = trainer.minimise("actor", loss)
+        trainer.follow("actor/", c.actor_average)
+        trainer.tick("actor_updates")
+        return metrics | {"actor_loss": total}
+
+    # Parts -----------------------------------------------------------------------------------------------------
+
+    def _logits(self, nn: Ops, params: Params, name: str, features: A, action: A) -> A:
+        """Critic outputs (members, B, bins)."""
+        gain = self.config.action_gain
+        parts = [features, action, nn.tanh(gain * action)] if gain else [features, action]
+        return mlp(nn, params, name, self._critic, nn.concat(parts, -1))
+
+    def _q(self, nn: Ops, params: Params, name: str, features: A, action: A) -> A:
+        """Expected value (members, B)."""
+        logits = self._logits(nn, params, name, features, action)
+        if not self.config.bins:
+            return logits[..., 0]
+        return nn.softmax(logits, -1) @ nn.array(self._support.centers())
+
+    def _pull(self, trainer: Trainer, batch: Batch) -> A:
+        """Weight of every row's pull towards the human action, (B,); it fades with training."""
+        c = self.config
+        if c.anchor_half_life == 0:
+            return c.anchor * batch["imitate"]
+        return batch["imitate"] * (c.anchor * 0.5 ** (trainer.count("actor_updates") / c.anchor_half_life))
+
+
+def minibatch(batch: Batch, rows: slice) -> Batch:
+    """Return some rows of everything that has rows; of the noise only the images' shifts have."""
+    return {
+        name: value[rows] for name, value in batch.items() if not name.startswith("noise/") or name.endswith("/shift")
+    }

@@ -1,0 +1,200 @@
+"""What an algorithm is, what trains it, and what it leaves to the array library."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from robot_hil.data.specs import Array, ArraySpec, EnvSpec, Observation
+from robot_hil.policies.ops import A, Batch, Ops, Params
+
+Loss = Callable[[Params], tuple[A, dict[str, A]]]
+"""Parameters -> a scalar to make small, and what else came of it: metrics and arrays, without gradients afterwards."""
+Routine = Callable[[Ops, "Trainer", Batch], dict[str, A]]
+"""One stretch of training: changes what the trainer holds, returns scalar metrics. Compiled as a whole where that is
+possible, so it may not look at values: no `if` on arrays, no `float(...)`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """Parameters that are trained together, with one optimiser of their own: no other loss can move them."""
+
+    names: tuple[str, ...]
+    """Beginnings of the parameters' names, e.g. `critic/`."""
+    rate: float
+    """Learning rate of Adam."""
+    clip_norm: float | None = None
+    """Largest norm of the group's gradient; None does not clip."""
+
+    def of(self, params: Mapping[str, Any]) -> list[str]:
+        """Return the names of its parameters, sorted."""
+        return sorted(name for name in params if name.startswith(self.names))
+
+
+class Trainer(Protocol):
+    """What a routine trains: parameters, their slow copies, optimisers and counters."""
+
+    @property
+    def params(self) -> Params:
+        """The trained parameters, as they now are; constants to differentiation outside `minimise`."""
+        ...
+
+    @property
+    def targets(self) -> Params:
+        """Averages over training, under the names of the parameters that they follow."""
+        ...
+
+    def count(self, name: str) -> A:
+        """Return a counter, a scalar of integer type."""
+        ...
+
+    def tick(self, name: str) -> None:
+        """Add one to a counter."""
+        ...
+
+    def minimise(self, group: str, loss: Loss) -> tuple[A, dict[str, A]]:
+        """Take one step of Adam (Kingma & Ba 2015) on a group of parameters; returns the loss and what came with it."""
+        ...
+
+    def follow(self, prefix: str, rate: float) -> None:
+        """Move the targets whose names begin with `prefix` by `rate` towards their parameters; 1 copies them."""
+        ...
+
+
+class Algorithm(Protocol):
+    """A learning algorithm, written once for every array library; `Agent` in `robot_hil.protocols` is what runs it.
+
+    It holds configuration and shapes only. Noise comes with the batch, so that a routine is a function of its
+    arguments: equal parameters, batch and noise give equal results in every library, up to rounding.
+    """
+
+    @property
+    def updates_per_round(self) -> int:
+        """See `Agent.updates_per_round`."""
+        ...
+
+    def bind(self, spec: EnvSpec) -> None:
+        """See `Agent.bind`."""
+        ...
+
+    def stored(self, spec: EnvSpec) -> Mapping[str, ArraySpec]:
+        """See `Agent.stored`."""
+        ...
+
+    def prepare(self, obs: Observation) -> dict[str, Array]:
+        """See `Agent.prepare`."""
+        ...
+
+    @property
+    def encoding(self) -> str:
+        """See `Agent.encoding`."""
+        ...
+
+    @property
+    def reads(self) -> Mapping[str, tuple[str, ...]]:
+        """See `Agent.reads`."""
+        ...
+
+    @property
+    def imitates(self) -> Mapping[str, tuple[str, ...]]:
+        """See `Agent.imitates`."""
+        ...
+
+    @property
+    def groups(self) -> Mapping[str, Group]:
+        """Return what is trained by which optimiser."""
+        ...
+
+    @property
+    def counters(self) -> tuple[str, ...]:
+        """Return the names of what is counted."""
+        ...
+
+    @property
+    def acting(self) -> Mapping[str, str]:
+        """Beginnings of the names that acting needs -> `params` or `targets`, from where they are taken."""
+        ...
+
+    @property
+    def follows(self) -> tuple[str, ...]:
+        """Beginnings of the names of the parameters that have a target."""
+        ...
+
+    @property
+    def noise_size(self) -> int:
+        """Numbers of standard normal noise that `act` takes."""
+        ...
+
+    def init(self, rng: np.random.Generator) -> dict[str, Array]:
+        """Return fresh parameters, float32; equal generators give equal parameters."""
+        ...
+
+    def constants(self) -> dict[str, Array]:
+        """Return parameters that are never trained, averaged or broadcast, e.g. of a pretrained trunk."""
+        ...
+
+    def draw(self, rng: np.random.Generator, rows: int, imitating: bool) -> dict[str, Array]:
+        """Draw the noise of one `update` of `rows` rows, or one `pretrain`, under `noise/<name>`."""
+        ...
+
+    def pretrain(self, nn: Ops, trainer: Trainer, batch: Batch) -> dict[str, A]:
+        """The routine behind `Agent.pretrain`; needed where `imitates` names something."""
+        ...
+
+    def update(self, nn: Ops, trainer: Trainer, batch: Batch) -> dict[str, A]:
+        """The routine behind `Agent.update`."""
+        ...
+
+    def act(self, nn: Ops, params: Params, batch: Batch) -> A:
+        """Return actions (B, A) for `obs/...` and `noise/act` (B, noise_size)."""
+        ...
+
+    def values(self, nn: Ops, params: Params, batch: Batch) -> A:
+        """Return the value (B,) of what the policy would do; `params` are all, targets under `targets/`."""
+        ...
+
+    def encode(self, nn: Ops, params: Params, batch: Batch) -> A:
+        """Return encodings of prepared observations under `obs/`, (B, variants, ...)."""
+        ...
+
+
+class Engine(Protocol):
+    """Runs routines on one array library and device."""
+
+    @property
+    def ops(self) -> Ops:
+        """Its operations."""
+        ...
+
+    def place(self, arrays: Mapping[str, Any]) -> Params:
+        """Copy numpy arrays to where they are computed with; such that are there already stay."""
+        ...
+
+    def fetch(self, arrays: Mapping[str, A]) -> dict[str, Array]:
+        """Copy to numpy."""
+        ...
+
+    def start(self, params: Mapping[str, Array], targets: Mapping[str, Array], algorithm: Algorithm) -> Any:
+        """Return a fresh learner state, opaque."""
+        ...
+
+    def train(self, routine: Routine, state: Any, batch: Mapping[str, Any]) -> tuple[Any, dict[str, float]]:
+        """Run a routine; returns the state, perhaps changed in place, and its metrics."""
+        ...
+
+    def run(self, function: Callable[[Ops, Params, Batch], A], params: Params, batch: Mapping[str, Any]) -> Array:
+        """Run a function without gradients."""
+        ...
+
+    def params_of(self, state: Any) -> tuple[Params, Params]:
+        """Return parameters and targets, without copying."""
+        ...
+
+    def export(self, state: Any) -> dict[str, Array]:
+        """Return everything under `params/`, `targets/`, `adam/<group>/` and `counters/`: alike in every engine."""
+        ...
+
+    def restore(self, state: Any, saved: Mapping[str, Array]) -> Any:
+        """Take over what some engine's `export` returned, whose names and shapes are known to fit."""
+        ...

@@ -1,0 +1,1 @@
+"""Operations and engine of jax."""

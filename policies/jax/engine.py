@@ -1,0 +1,149 @@
+"""Training and acting with jax: every routine is one compiled call that takes the learner state and gives it back."""
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from robot_hil.data.specs import Array
+from robot_hil.policies.base import Algorithm, Group, Loss, Routine
+from robot_hil.policies.jax.ops import JaxOps
+from robot_hil.policies.ops import A, Batch, Ops, Params
+
+Tree = dict[str, Params]
+"""`params`, `targets`, `counters`, and `adam`: name -> array, as in a checkpoint."""
+_BETAS = (0.9, 0.999)
+_EPSILON = 1e-8
+
+
+class JaxState:
+    """The learner state between two calls: arrays, and how they are trained."""
+
+    def __init__(self, tree: Tree, groups: Mapping[str, Group]) -> None:
+        self.tree, self.groups = tree, dict(groups)
+
+
+class JaxTrainer:
+    """A `Trainer` inside a compiled call: it looks as if it changed arrays, and only remembers newer ones."""
+
+    def __init__(self, tree: Tree, groups: Mapping[str, Group]) -> None:
+        self.params, self.targets = dict(tree["params"]), dict(tree["targets"])
+        self._counters, self._adam = dict(tree["counters"]), dict(tree["adam"])
+        self._groups = groups
+
+    @property
+    def tree(self) -> Tree:
+        """Everything as it now is."""
+        return {"params": self.params, "targets": self.targets, "counters": self._counters, "adam": self._adam}
+
+    def count(self, name: str) -> A:
+        """See `Trainer.count`."""
+        return self._counters[name]
+
+    def tick(self, name: str) -> None:
+        """See `Trainer.tick`."""
+        self._counters[name] = self._counters[name] + 1
+
+    def follow(self, prefix: str, rate: float) -> None:
+        """See `Trainer.follow`."""
+        for name, target in self.targets.items():
+            if name.startswith(prefix):
+                self.targets[name] = target + rate * (self.params[name] - target)
+
+    def minimise(self, group: str, loss: Loss) -> tuple[A, dict[str, A]]:
+        """See `Trainer.minimise`."""
+        rule = self._groups[group]
+        own = {name: self.params[name] for name in rule.of(self.params)}
+        fixed = {name: value for name, value in self.params.items() if name not in own}
+        (value, more), gradients = jax.value_and_grad(lambda mine: loss({**fixed, **mine}), has_aux=True)(own)
+        if rule.clip_norm is not None:
+            norm = jnp.sqrt(sum(jnp.sum(g**2) for g in gradients.values()))
+            scale = jnp.minimum(rule.clip_norm / jnp.maximum(norm, 1e-30), 1.0)
+            gradients = {name: g * scale for name, g in gradients.items()}
+        for name, gradient in gradients.items():
+            self._step(f"{group}/{name}", name, gradient, rule.rate)
+        return value, more
+
+    def _step(self, stem: str, name: str, gradient: A, rate: float) -> None:
+        """Adam; the bias is corrected by expm1, as 1 - 0.999 in float32 is wrong in the fifth place."""
+        count = self._adam[f"{stem}/step"] + 1
+        mean = _BETAS[0] * self._adam[f"{stem}/mean"] + (1 - _BETAS[0]) * gradient
+        square = _BETAS[1] * self._adam[f"{stem}/square"] + (1 - _BETAS[1]) * gradient**2
+        first, second = (-jnp.expm1(count * math.log(beta)) for beta in _BETAS)
+        self.params[name] = self.params[name] - (rate / first) * mean / (jnp.sqrt(square / second) + _EPSILON)
+        self._adam |= {f"{stem}/mean": mean, f"{stem}/square": square, f"{stem}/step": count}
+
+
+class JaxEngine:
+    """See `robot_hil.policies.base.Engine`. A routine is compiled once per shape of its batch."""
+
+    def __init__(self, precision: str = "float32") -> None:
+        self._ops = JaxOps(precision)
+        self._compiled: dict[Any, Callable[..., Any]] = {}
+
+    @property
+    def ops(self) -> Ops:
+        """See `Engine.ops`."""
+        return self._ops
+
+    def place(self, arrays: Mapping[str, Any]) -> Params:
+        """See `Engine.place`."""
+        return {name: jnp.array(value) for name, value in arrays.items()}
+
+    def fetch(self, arrays: Mapping[str, A]) -> dict[str, Array]:
+        """See `Engine.fetch`."""
+        return {name: np.array(value) for name, value in arrays.items()}
+
+    def start(self, params: Mapping[str, Array], targets: Mapping[str, Array], algorithm: Algorithm) -> JaxState:
+        """See `Engine.start`."""
+        groups = dict(algorithm.groups)
+        adam: dict[str, Array] = {}
+        for group, rule in groups.items():
+            for name in rule.of(params):
+                stem = f"{group}/{name}"
+                adam |= {f"{stem}/{part}": np.zeros_like(params[name]) for part in ("mean", "square")}
+                adam[f"{stem}/step"] = np.zeros((), np.float32)
+        counters = {name: np.zeros((), np.int32) for name in algorithm.counters}
+        tree = {"params": params, "targets": targets, "counters": counters, "adam": adam}
+        return JaxState({kind: self.place(arrays) for kind, arrays in tree.items()}, groups)
+
+    def train(self, routine: Routine, state: JaxState, batch: Mapping[str, Any]) -> tuple[JaxState, dict[str, float]]:
+        """See `Engine.train`; returns when the result is there, so that the batch may be used again."""
+
+        def whole(tree: Tree, batch: Batch) -> tuple[Tree, Batch]:
+            trainer = JaxTrainer(tree, state.groups)
+            metrics = routine(self._ops, trainer, batch)
+            return trainer.tree, metrics
+
+        compiled = self._compile(routine, whole, donate=(0,))
+        state.tree, metrics = compiled(state.tree, dict(batch))
+        return state, {name: float(value) for name, value in jax.device_get(metrics).items()}
+
+    def run(self, function: Callable[[Ops, Params, Batch], A], params: Params, batch: Mapping[str, Any]) -> Array:
+        """See `Engine.run`."""
+        compiled = self._compile(function, lambda params, batch: function(self._ops, params, batch))
+        return np.array(compiled(params, dict(batch)))
+
+    def params_of(self, state: JaxState) -> tuple[Params, Params]:
+        """See `Engine.params_of`."""
+        return state.tree["params"], state.tree["targets"]
+
+    def export(self, state: JaxState) -> dict[str, Array]:
+        """See `Engine.export`."""
+        return self.fetch(
+            {f"{kind}/{name}": value for kind, part in state.tree.items() for name, value in part.items()}
+        )
+
+    def restore(self, state: JaxState, saved: Mapping[str, Array]) -> JaxState:
+        """See `Engine.restore`."""
+        tree = {kind: self.place({name: saved[f"{kind}/{name}"] for name in part}) for kind, part in state.tree.items()}
+        return JaxState(tree, state.groups)
+
+    def _compile(self, key: Any, function: Callable[..., Any], donate: tuple[int, ...] = ()) -> Callable[..., Any]:
+        """Return the compiled form of what `key`, a bound method, stands for."""
+        if key not in self._compiled:
+            self._compiled[key] = jax.jit(function, donate_argnums=donate)
+        return self._compiled[key]
