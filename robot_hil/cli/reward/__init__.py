@@ -1,0 +1,1 @@
+"""`robot-hil reward`: success told from images: collect frames, train, check, label."""
