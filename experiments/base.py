@@ -9,8 +9,9 @@ from robot_hil.errors import ConfigError
 from robot_hil.learner.learner import LearnerConfig
 from robot_hil.methods.anchored import Anchored
 from robot_hil.methods.base import Method
+from robot_hil.methods.bc import Bc
 from robot_hil.methods.hil_serl import HilSerl
-from robot_hil.policies.config import AnchoredConfig, HilSerlConfig
+from robot_hil.policies.config import AnchoredConfig, BcConfig, HilSerlConfig
 
 BASELINE_UPDATES = 4
 """Critic updates per step of the HIL-SERL baseline, which prescribes none: its learner runs as fast as it can."""
@@ -65,7 +66,10 @@ class Experiment:
     env_kwargs: Mapping[str, Any] = field(default_factory=dict)
     observation: Literal["state", "pixels"] = "state"
     person: PersonConfig = PersonConfig()
-    agent: AnchoredConfig | HilSerlConfig = AnchoredConfig()
+    agent: AnchoredConfig | HilSerlConfig | BcConfig = AnchoredConfig()
+    backend: Literal["auto", "torch", "jax"] = "auto"
+    """Library that computes; auto takes the one that was measured to be faster, of those installed. A run that goes on
+    may change it: what has been learnt is stored alike."""
     method: Method = Anchored()
     learner: LearnerConfig = LearnerConfig()
     goal: Goal = Goal()
@@ -95,6 +99,10 @@ class Experiment:
                 rounds_per_step=BASELINE_UPDATES / agent.critic_to_actor,
             ),
         )
+
+    def imitation(self) -> "Experiment":
+        """The same experiment by behaviour cloning of demonstrations and corrections alone."""
+        return replace(self, agent=BcConfig(), method=Bc(), learner=replace(self.learner, critic_warmup=0))
 
     def arbiter(self, action_dim: int) -> ArbiterConfig:
         """Arbiter of a person with a dead-man switch: letting go hands over at once."""

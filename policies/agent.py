@@ -9,7 +9,7 @@ import numpy as np
 
 from robot_hil.data.specs import Array, ArraySpec, EnvSpec, Observation
 from robot_hil.errors import SpecError, StorageError
-from robot_hil.policies.base import Algorithm, Engine
+from robot_hil.policies.base import Algorithm, Engine, Judge
 from robot_hil.policies.ops import Params
 
 _NOT_LEARNT = frozenset(("row", "pool"))
@@ -107,12 +107,6 @@ class LearningAgent:
         batch = {f"obs/{name}": value for name, value in frames.items() if name != self.encoding}
         return self.engine.run(self.algorithm.encode, params | self._constants, batch).astype(self._cached.dtype)
 
-    def values(self, state: AgentState, batch: Mapping[str, Any]) -> Array:
-        """See `Valuing.values`."""
-        params, targets = self.engine.params_of(state.learner)
-        everything = params | {f"targets/{name}": value for name, value in targets.items()} | self._constants
-        return self.engine.run(self.algorithm.values, everything, _only(batch, self._reads))
-
     # Acting ----------------------------------------------------------------------------------------------------
 
     def actor_params(self, state: AgentState) -> dict[str, Array]:
@@ -163,6 +157,20 @@ class LearningAgent:
         state.rng.bit_generator.state = json.loads(bytes(params["generator"]))
         state.learner = self.engine.restore(state.learner, params)
         return state
+
+
+class ValuingAgent(LearningAgent):
+    """An agent whose algorithm has critics; see `robot_hil.protocols.Valuing`."""
+
+    def __init__(self, algorithm: Algorithm, judge: Judge, engine: Engine) -> None:
+        super().__init__(algorithm, engine)
+        self._judge = judge
+
+    def values(self, state: AgentState, batch: Mapping[str, Any]) -> Array:
+        """See `Valuing.values`."""
+        params, targets = self.engine.params_of(state.learner)
+        everything = params | {f"targets/{name}": value for name, value in targets.items()} | self._constants
+        return self.engine.run(self._judge.values, everything, _only(batch, self._reads))
 
 
 def _keys(wanted: Mapping[str, tuple[str, ...]]) -> frozenset[str]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -150,12 +150,17 @@ class Algorithm(Protocol):
         """Return actions (B, A) for `obs/...` and `noise/act` (B, noise_size)."""
         ...
 
-    def values(self, nn: Ops, params: Params, batch: Batch) -> A:
-        """Return the value (B,) of what the policy would do; `params` are all, targets under `targets/`."""
-        ...
-
     def encode(self, nn: Ops, params: Params, batch: Batch) -> A:
         """Return encodings of prepared observations under `obs/`, (B, variants, ...)."""
+        ...
+
+
+@runtime_checkable
+class Judge(Protocol):
+    """An algorithm that thinks something of what it sees."""
+
+    def values(self, nn: Ops, params: Params, batch: Batch) -> A:
+        """Return the value (B,) of what the policy would do; `params` are all, targets under `targets/`."""
         ...
 
 

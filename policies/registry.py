@@ -1,11 +1,13 @@
 """Agents by the type of their configuration; a backend is imported only when its agent is made."""
 
 from importlib.util import find_spec
+from pathlib import Path
 
 from robot_hil.errors import ConfigError, DependencyError, UnknownNameError
-from robot_hil.policies.agent import LearningAgent
-from robot_hil.policies.base import Algorithm, Engine
+from robot_hil.policies.agent import LearningAgent, ValuingAgent
+from robot_hil.policies.base import Algorithm, Engine, Judge
 from robot_hil.policies.config import AnchoredConfig, BcConfig, HilSerlConfig
+from robot_hil.policies.measured import FASTER, FASTER_ON_GPU
 
 AgentConfig = AnchoredConfig | HilSerlConfig | BcConfig
 BACKENDS = ("auto", "torch", "jax")
@@ -13,7 +15,10 @@ BACKENDS = ("auto", "torch", "jax")
 
 def make_agent(config: AgentConfig, backend: str = "auto") -> LearningAgent:
     """Return the agent that `config` describes on `backend`; `auto` takes the faster one of those installed."""
-    return LearningAgent(make_algorithm(config), make_engine(choose(backend), config.precision))
+    algorithm, engine = make_algorithm(config), make_engine(choose(backend, config), config.precision)
+    return (
+        ValuingAgent(algorithm, algorithm, engine) if isinstance(algorithm, Judge) else LearningAgent(algorithm, engine)
+    )
 
 
 def make_algorithm(config: AgentConfig) -> Algorithm:
@@ -33,18 +38,24 @@ def make_algorithm(config: AgentConfig) -> Algorithm:
     raise ConfigError(f"no agent takes a {type(config).__name__}.")
 
 
-def choose(backend: str) -> str:
-    """Return the backend to use; raises `DependencyError` for one that is not installed."""
+def choose(backend: str, config: AgentConfig) -> str:
+    """Return the backend to use for an agent; raises `DependencyError` for one that is not installed."""
     if backend not in BACKENDS:
         raise UnknownNameError("backend", backend, BACKENDS)
     installed = [name for name in ("torch", "jax") if find_spec(name) is not None]
+    if not installed:
+        raise DependencyError("neither torch nor jax is installed; install robot_hil as its README says.")
     if backend == "auto":
-        if not installed:
-            raise DependencyError("neither torch nor jax is installed; install robot_hil as its README says.")
-        return installed[0]
+        faster = FASTER_ON_GPU if _has_nvidia_gpu() else FASTER[type(config).__name__]
+        return faster if faster in installed else installed[0]
     if backend not in installed:
         raise DependencyError(f"{backend} is not installed: pip install 'robot_hil[{backend}]', or --backend auto.")
     return backend
+
+
+def _has_nvidia_gpu() -> bool:
+    """Tell it without loading a library that would take hold of the GPU."""
+    return Path("/proc/driver/nvidia/version").exists() or Path("/dev/nvidia0").exists()
 
 
 def make_engine(backend: str, precision: str = "float32") -> Engine:

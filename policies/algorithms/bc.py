@@ -95,10 +95,6 @@ class BehaviourCloning:
         """See `Algorithm.act`."""
         return nn.tanh(self._raw(nn, params, batch) + self.config.exploration * batch["noise/act"])
 
-    def values(self, nn: Ops, params: Params, batch: Batch) -> A:
-        """See `Algorithm.values`: without a critic it thinks nothing of anything."""
-        raise SpecError("behaviour cloning has no critic.")
-
     def pretrain(self, nn: Ops, trainer: Trainer, batch: Batch) -> dict[str, A]:
         """As `update`: there is nothing else to learn."""
         return {"clone_loss": self._imitate(nn, trainer, batch)}

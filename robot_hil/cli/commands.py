@@ -56,7 +56,7 @@ def actor(argv: Arguments) -> int:
     parsed, run, secrets = _side("actor", argv)
     from robot_hil.cli import compose
 
-    compose.limit_threads(1)
+    compose.limit_threads(parsed.experiment, 1)
     from robot_hil.cli.actor import ActorProcess
 
     made = parsed.options
@@ -73,7 +73,8 @@ def learner(argv: Arguments) -> int:
     parsed, run, secrets = _side("learner", argv)
     from robot_hil.cli import compose
 
-    compose.prepare_training(int(os.environ.get("OMP_NUM_THREADS", "0")) or os.cpu_count() or 1)
+    threads = int(os.environ.get("OMP_NUM_THREADS", "0")) or os.cpu_count() or 1
+    compose.prepare_training(parsed.experiment, threads)
     from robot_hil.cli.learner import LearnerProcess
 
     made = parsed.options

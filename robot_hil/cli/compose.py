@@ -27,18 +27,26 @@ OPERATED_S = 30.0
 """Time of an episode of the simulated tasks when a person drives [s]: a hand is slower than a script."""
 
 
-def limit_threads(count: int) -> None:
-    """Let torch use `count` threads, in a process that acts."""
-    import torch
+def limit_threads(experiment: "Experiment", count: int) -> None:
+    """Let torch, if it computes, use `count` threads, in a process that acts."""
+    if _backend(experiment) == "torch":
+        import torch
 
-    torch.set_num_threads(count)
+        torch.set_num_threads(count)
 
 
-def prepare_training(threads: int) -> None:
-    """Let torch use `threads` threads, in a process that trains; call before anything is trained."""
-    from robot_hil.policies.torch import runtime
+def prepare_training(experiment: "Experiment", threads: int) -> None:
+    """Let torch, if it computes, use `threads` threads, in a process that trains; before anything is trained."""
+    if _backend(experiment) == "torch":
+        from robot_hil.policies.torch import runtime
 
-    runtime.prepare_training(threads)
+        runtime.prepare_training(threads)
+
+
+def _backend(experiment: "Experiment") -> str:
+    from robot_hil.policies import registry
+
+    return registry.choose(experiment.backend, experiment.agent)
 
 
 def make_env(experiment: "Experiment", render_mode: str | None = None) -> "gymnasium.Env[Any, Any]":
@@ -62,7 +70,7 @@ def make_agent(experiment: "Experiment") -> Agent:
     """Return the experiment's agent."""
     from robot_hil.policies import registry
 
-    agent: Agent = registry.make_agent(experiment.agent)
+    agent: Agent = registry.make_agent(experiment.agent, experiment.backend)
     return agent
 
 
@@ -125,6 +133,11 @@ def with_env(experiment: "Experiment", env_id: str) -> "Experiment":
 def with_baseline(experiment: "Experiment") -> "Experiment":
     """Return `experiment` with the faithful HIL-SERL agent and method in place of ours, under a name of its own."""
     return replace(experiment.baseline(), name=f"{experiment.name}_hil_serl")
+
+
+def with_imitation(experiment: "Experiment") -> "Experiment":
+    """Return `experiment` by behaviour cloning alone, under a name of its own."""
+    return replace(experiment.imitation(), name=f"{experiment.name}_bc")
 
 
 def with_operator(experiment: "Experiment") -> "Experiment":

@@ -42,7 +42,7 @@ def evaluate(
     operator: OperatorOptions = NOBODY,
 ) -> int:
     """Let the policy act alone for `episodes`; print and write the result into a new folder of the run."""
-    compose.limit_threads(1)
+    compose.limit_threads(experiment, 1)
     saved = checkpoint.load(saved_at) if saved_at else checkpoint.load_newest(run.checkpoints)
     out = RunFolder(next_free(run.path, "eval"))
     agent = compose.make_agent(experiment)

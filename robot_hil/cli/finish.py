@@ -41,7 +41,7 @@ def evaluate_run(
     operator: OperatorOptions = NOBODY,
 ) -> None:
     """Run the evaluation: person off, deterministic policy, fresh episodes; rows go to `actor.jsonl`."""
-    compose.limit_threads(1)
+    compose.limit_threads(experiment, 1)
     saved = checkpoint.load_newest(run.checkpoints)
     earlier = run.episodes()
     done = [row for row in of_final_policy(earlier) if row.phase == "eval"]

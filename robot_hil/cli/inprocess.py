@@ -37,7 +37,7 @@ class InProcess:
         refresh: Callable[[], object],
         operator: OperatorOptions = NOBODY,
     ) -> None:
-        compose.prepare_training(1)
+        compose.prepare_training(experiment, 1)
         self.experiment, self.stop = experiment, stop
         self.agent = compose.make_agent(experiment)
         self.log = StepLog(run.steps, meta={"experiment": experiment.name}).open()

@@ -70,6 +70,8 @@ class Common(Operated):
     """Any Gymnasium environment by id instead of the experiment's, without a simulated person."""
     baseline: bool = False
     """Use the faithful HIL-SERL agent and method instead of ours."""
+    imitation: bool = False
+    """Imitate demonstrations and corrections, and nothing else: behaviour cloning, to compare with."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -201,11 +203,15 @@ def value_of(argv: Sequence[str], name: str) -> str | None:
 
 
 def _changed(experiment: "Experiment", argv: Sequence[str]) -> "Experiment":
-    """Apply --baseline and --env, which change what further options there are."""
+    """Apply --baseline, --imitation and --env, which change what further options there are."""
     from robot_hil.cli import compose
 
+    if "--baseline" in argv and "--imitation" in argv:
+        raise UsageError("--baseline and --imitation are two agents; give one of them.")
     if "--baseline" in argv:
         experiment = compose.with_baseline(experiment)
+    if "--imitation" in argv:
+        experiment = compose.with_imitation(experiment)
     if env_id := value_of(argv, "--env"):
         experiment = compose.with_env(experiment, env_id)
     if any(token.partition("=")[0] == "--teleop" for token in argv):

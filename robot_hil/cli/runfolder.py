@@ -27,7 +27,7 @@ from robot_hil.report.summary import SUMMARY_FILE
 
 CONFIG_FILE = "config.json"
 LIBRARIES = ("gymnasium", "lmdb", "mujoco", "numpy", "pyzmq", "robot_hil", "torch")
-CHANGEABLE = ("goal", "eval_episodes")
+CHANGEABLE = ("goal", "eval_episodes", "backend")
 """What may differ when a run is resumed: it decides when to stop, not what is learnt."""
 
 
@@ -135,7 +135,7 @@ class RunFolder:
             {"seed": config.get("seed"), **theirs}, {"seed": seed, **ours}, "the folder", "this command"
         )
         if lines:
-            hint = "Of a run that exists only the goal and the number of evaluation episodes may change."
+            hint = "Of a run that exists only the goal, the number of evaluation episodes and the backend may change."
             if stored is None:
                 hint = "Numbers that you did not give have changed in the program since; give the folder's as options."
             raise ConfigError(
