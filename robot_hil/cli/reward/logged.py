@@ -1,0 +1,134 @@
+"""Frames from episodes that run folders hold already."""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from robot_hil.cli.reward.frames import Taking, chosen, labels_of, success_of
+from robot_hil.cli.runfolder import RunFolder
+from robot_hil.data.codec import Header
+from robot_hil.data.labels import EpisodeKey, Verdict
+from robot_hil.data.reward import LabelledFrame
+from robot_hil.data.specs import EnvSpec, Observation
+from robot_hil.errors import StorageError
+from robot_hil.policies.reward.dataset import FrameSet
+from robot_hil.replay.log_reader import StepLogReader
+from robot_hil.report.labels import read_labels
+
+
+@dataclass(slots=True)
+class Stored:
+    """A complete episode in a step log."""
+
+    key: EpisodeKey
+    arrivals: list[int] = field(default_factory=list)
+    headers: list[Header] = field(default_factory=list)
+
+    @property
+    def whole(self) -> bool:
+        """Whether it is there from its first step to its last."""
+        indices = [header.step_index for header in self.headers]
+        last = self.headers[-1]
+        return indices == list(range(len(indices))) and last.has_final and (last.terminated or last.truncated)
+
+
+def stored_episodes(run: RunFolder) -> tuple[StepLogReader, list[Stored]]:
+    """Return the whole episodes of a run, also of one that is under way, and what reads them; close that."""
+    log = run.steps if (run.steps / "data.mdb").exists() else run.spool
+    reader = StepLogReader(log)
+    found: dict[EpisodeKey, Stored] = {}
+    start = 0
+    while rows := reader.headers(start):
+        for arrival, header in rows:
+            key = (header.actor_id, header.epoch, header.episode_id)
+            episode = found.setdefault(key, Stored(key))
+            episode.arrivals.append(arrival)
+            episode.headers.append(header)
+        start = rows[-1][0] + 1
+    return reader, [episode for episode in found.values() if episode.whole]
+
+
+def observation(reader: StepLogReader, episode: Stored, index: int) -> Observation:
+    """Return observation `index` of an episode; the one after its last step is its end. Raises `StorageError`."""
+    at_end = index == len(episode.arrivals)
+    step = reader.step(episode.arrivals[index - 1 if at_end else index])
+    seen = None if step is None else step.final_obs if at_end else step.obs
+    if seen is None:
+        raise StorageError(f"{reader.path} no longer holds observation {index} of episode {episode.key}.")
+    return seen
+
+
+def key_in_set(run: RunFolder, key: EpisodeKey) -> EpisodeKey:
+    """Return how an episode of `run` is known in a data set: runs count their episodes from 0, all of them."""
+    return f"{key[0]}@{run.run_id()}", key[1], key[2]
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What was taken from a run."""
+
+    episodes: int
+    successes: int
+    """Episodes that were successes."""
+    known: int
+    """Episodes that the data set held already."""
+    frames: Counter[int]
+    """By label."""
+
+
+def take_run(
+    run: RunFolder, frames: FrameSet, taking: Taking, tick: Callable[[int, int], object] = lambda done, of: None
+) -> Taken:
+    """Add frames of the episodes of `run` to `frames`; episodes that are in it already, or were discarded, are not."""
+    verdicts, known = read_labels(run.path), set(frames.episodes)
+    reader, episodes = stored_episodes(run)
+    won, count, successes, skipped, labels_taken = success_of(frames.classes), 0, 0, 0, Counter[int]()
+    try:
+        for done, episode in enumerate(episodes):
+            tick(done, len(episodes))
+            label = verdicts.get(episode.key)
+            verdict = label.verdict if label is not None else None
+            key = key_in_set(run, episode.key)
+            skipped += key in known
+            if key in known or verdict is Verdict.DISCARD:
+                continue
+            labels, success = labels_of(episode.headers, verdict, frames.classes, taking)
+            for index in chosen(labels, won, taking.negatives_per_episode):
+                value = labels[index]
+                assert value is not None
+                frames.add(
+                    LabelledFrame(
+                        obs=observation(reader, episode, index),
+                        label=value,
+                        episode=key,
+                        step_index=index,
+                        source="log",
+                        operator=label.operator if label is not None else "",
+                    )
+                )
+                labels_taken[value] += 1
+            count, successes = count + 1, successes + success
+    finally:
+        reader.close()
+    return Taken(count, successes, skipped, labels_taken)
+
+
+def spec_of_run(run: RunFolder) -> EnvSpec:
+    """Return what the robot of a run sees and does."""
+    from robot_hil.cli import compose, options
+    from robot_hil.envs.base import spec_of
+
+    parsed = options.parse("train", options.Train, run.config()["argv"], run.path)
+    env = compose.make_env(parsed.experiment)
+    try:
+        return spec_of(env)
+    finally:
+        env.close()
+
+
+def is_run(path: Path) -> bool:
+    """Return whether `path` is a run folder."""
+    from robot_hil.cli.runfolder import CONFIG_FILE
+
+    return (path / CONFIG_FILE).exists()
