@@ -1,12 +1,16 @@
-"""The facts of a step apart from its observation, as columns, and lazy views of some rows of them."""
+"""The facts of a step apart from its observation: one record per row, and views of some rows by column."""
 
+import math
+import struct
 from collections.abc import Iterator, Mapping
+from operator import attrgetter
 
 import numpy as np
 
 from robot_hil.data.labels import Verdict
 from robot_hil.data.specs import Array
 from robot_hil.data.step import Step
+from robot_hil.errors import SpecError
 
 REWARD_SOURCES = ("env", "human", "classifier", "progress")
 """Each is a column `reward/<source>`, NaN where the source did not speak."""
@@ -14,83 +18,120 @@ REWARD_SOURCES = ("env", "human", "classifier", "progress")
 NO_ONSET = np.iinfo(np.int16).max
 """Value of `steps_to_onset` where no intervention began soon after."""
 
-_FLAGS = ("terminated", "truncated", "success", "onset", "offset", "release_tail", "is_human")
-_NUMBERS = {
-    "segment": "uint8",
-    "episode_id": "int32",
-    "step_index": "int32",
-    "intervention_id": "int16",
-    "policy_version": "int32",
-}
-_ACTIONS = ("action_executed", "action_policy", "action_human")
 VERDICT_CODES = {verdict: code for code, verdict in enumerate(Verdict)}
 """How the column `verdict` stores them; 0 is NONE."""
 _SUCCESS, _FAIL = VERDICT_CODES[Verdict.SUCCESS], VERDICT_CODES[Verdict.FAIL]
 _JUDGED = ("reward/human", "terminated", "truncated", "success")
 """What a verdict changes in the last row of an episode."""
 
+_ACTIONS = ("action_executed", "action_policy", "action_human")
+_DERIVED = {
+    "next_slot": ("i4", -1),
+    "next_row": ("i4", -1),
+    "steps_to_onset": ("i2", NO_ONSET),
+    "handover": ("?", False),
+    "verdict": ("u1", 0),
+}
+"""What the buffer makes of the facts: type, as numpy names it, and value in a new row."""
+_FACTS = {
+    **dict.fromkeys(("episode_id", "step_index", "policy_version"), "i4"),
+    "intervention_id": "i2",
+    "segment": "u1",
+    **dict.fromkeys(("terminated", "truncated", "success", "onset", "offset", "release_tail", "is_human"), "?"),
+}
+_NEW = tuple(value for _, value in _DERIVED.values())
+_KINDS = (
+    dict.fromkeys((f"reward/{source}" for source in REWARD_SOURCES), "f4")
+    | {name: kind for name, (kind, _) in _DERIVED.items()}
+    | _FACTS
+)
+"""Columns of one number in the order of a record, in which none lies askew."""
+_CODES = {"f4": "f", "i4": "i", "i2": "h", "u1": "B", "?": "?"}
+_facts_of = attrgetter(*_FACTS)
+
 Columns = Mapping[str, Array]
 """Column name -> values of some rows, (n, ...)."""
 
 
-def make_columns(capacity: int, action_dim: int) -> dict[str, Array]:
-    """Return the empty columns of `capacity` rows.
+class FactTable:
+    """The records of all rows. A record is made and checked in one piece, and written as its bytes.
 
-    Besides the facts of a step there are four that the buffer derives: `next_slot` and `next_row` (where
+    Besides the facts of a step there are columns that the buffer derives: `next_slot` and `next_row` (where
     the successor's observation lies, and the successor itself, -1 where there is none), `handover`
     (authority passes between policy and person from this row to the next) and `steps_to_onset` (1 for the row just
-    just before an intervention, `NO_ONSET` far from any). `verdict` is what a person said of the episode afterwards.
+    before an intervention, `NO_ONSET` far from any). `verdict` is what a person said of the episode afterwards.
     """
-    columns = {name: np.zeros(capacity, np.bool_) for name in (*_FLAGS, "handover")}
-    columns |= {name: np.zeros(capacity, dtype) for name, dtype in _NUMBERS.items()}
-    columns |= {name: np.zeros((capacity, action_dim), np.float32) for name in _ACTIONS}
-    columns |= {f"reward/{source}": np.zeros(capacity, np.float32) for source in REWARD_SOURCES}
-    columns["authority"] = np.zeros((capacity, action_dim), np.uint8)
-    columns["verdict"] = np.zeros(capacity, np.uint8)
-    columns["next_slot"] = np.full(capacity, -1, np.int32)
-    columns["next_row"] = np.full(capacity, -1, np.int32)
-    columns["steps_to_onset"] = np.full(capacity, NO_ONSET, np.int16)
-    return columns
 
+    def __init__(self, capacity: int, action_dim: int) -> None:
+        self._action_dim = action_dim
+        fields: list[tuple[str, str] | tuple[str, str, tuple[int, ...]]] = [(a, "f4", (action_dim,)) for a in _ACTIONS]
+        dtype = np.dtype([*fields, *_KINDS.items(), ("authority", "u1", (action_dim,))])
+        codes = "".join(_CODES[kind] for kind in _KINDS.values())
+        self._layout = struct.Struct("=" + f"{4 * action_dim}s" * len(_ACTIONS) + codes + f"{action_dim}s")
+        self._records = np.zeros(capacity, dtype)
+        self._bytes = self._records.view(np.uint8).data
+        self.columns: dict[str, Array] = {name: self._records[name] for name in dtype.names or ()}
+        """Every column, (capacity, ...), to be written to."""
 
-def write_columns(columns: Mapping[str, Array], row: int, step: Step) -> None:
-    """Write the facts of `step` into `row` and clear what is derived."""
-    for name in (*_FLAGS, *_NUMBERS, *_ACTIONS, "authority"):
-        columns[name][row] = getattr(step, name)
-    for source in REWARD_SOURCES:
-        columns[f"reward/{source}"][row] = step.reward.get(source, np.nan)
-    columns["handover"][row] = False
-    columns["next_slot"][row] = columns["next_row"][row] = -1
-    columns["steps_to_onset"][row] = NO_ONSET
+    @property
+    def row_bytes(self) -> int:
+        """Memory of one row."""
+        return self._records.itemsize
+
+    def pack(self, step: Step) -> bytes:
+        """Return the record of `step`, nothing derived yet; raises `SpecError` for what does not fit in."""
+        actions = [self._vector(step, name, np.float32) for name in _ACTIONS]
+        if not math.isfinite(sum(step.action_executed.tolist())):
+            raise SpecError(f"action_executed is {step.action_executed}; what was sent to a robot is never NaN.")
+        said = step.reward
+        rewards = [said.get(source, math.nan) for source in REWARD_SOURCES]
+        authority = self._vector(step, "authority", np.uint8)
+        try:
+            return self._layout.pack(*actions, *rewards, *_NEW, *_facts_of(step), authority)
+        except (struct.error, OverflowError) as error:
+            known = dict(zip(_FACTS, _facts_of(step), strict=True)) | dict(said)
+            raise SpecError(f"a step does not fit into the replay ({error}): {known}.") from error
+
+    def put(self, row: int, record: bytes) -> None:
+        """Write what `pack` returned."""
+        size = len(record)
+        self._bytes[row * size : (row + 1) * size] = record
+
+    def view(self, rows: Array) -> "ColumnView":
+        """Return the columns of some rows, as they are now."""
+        return ColumnView(self._records.take(rows))
+
+    def _vector(self, step: Step, name: str, dtype: type[np.generic]) -> bytes:
+        value: Array = getattr(step, name)
+        if value.shape != (self._action_dim,):
+            raise SpecError(f"{name} has shape {value.shape}; expected ({self._action_dim},).")
+        return np.asarray(value, dtype).tobytes()
 
 
 class ColumnView(Columns):
-    """Some rows of all columns; a column is gathered when it is asked for, and seen in the light of the verdicts.
+    """Columns of some rows, seen in the light of the verdicts.
 
-    The columns themselves keep the facts: an episode that a person called a success or a failure afterwards has in its
+    The table itself keeps the facts: an episode that a person called a success or a failure afterwards has in its
     last row that reward of the person, is terminated there and not truncated, and has succeeded or not.
     """
 
-    def __init__(self, columns: Mapping[str, Array], rows: Array) -> None:
-        self._columns = columns
-        self._rows = rows
+    def __init__(self, records: Array) -> None:
+        self._records = records
+        self._any_verdict = bool(records["verdict"].any())
 
     def __getitem__(self, name: str) -> Array:
-        values = self._columns[name][self._rows]
-        return self._judged(name, values) if name in _JUDGED else values
+        values: Array = self._records[name]
+        return self._judged(name, values) if self._any_verdict and name in _JUDGED else values
 
     def _judged(self, name: str, values: Array) -> Array:
-        columns, rows = self._columns, self._rows
-        verdict = columns["verdict"][rows]
-        if not verdict.any():
-            return values
-        succeeded = verdict == _SUCCESS
-        judged = (columns["terminated"][rows] | columns["truncated"][rows]) & (succeeded | (verdict == _FAIL))
+        records = self._records
+        succeeded = records["verdict"] == _SUCCESS
+        judged = (records["terminated"] | records["truncated"]) & (succeeded | (records["verdict"] == _FAIL))
         wanted = {"terminated": True, "truncated": False}.get(name, succeeded)
         return np.where(judged, wanted, values).astype(values.dtype, copy=False)
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._columns)
+        return iter(self._records.dtype.names or ())
 
     def __len__(self) -> int:
-        return len(self._columns)
+        return len(self._records.dtype.names or ())

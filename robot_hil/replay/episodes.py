@@ -24,43 +24,40 @@ class EpisodeIndex:
     """Finds the rows of an episode; remembers verdicts on episodes whose steps have yet to come."""
 
     def __init__(self, columns: Mapping[str, Array]) -> None:
-        self._columns = columns
-        self._stream = np.full(len(columns["verdict"]), -1, np.int32)
-        self._streams: dict[tuple[str, str, int], int] = {}
+        self._verdict, self._step_index = columns["verdict"], columns["step_index"]
+        self._episode = np.full(len(self._verdict), -1, np.int32)  # apart from the columns: searched as a whole
+        self._numbers: dict[tuple[str, EpisodeKey], int] = {}
         self._verdicts: dict[EpisodeKey, Verdict] = {}
         self._newest: tuple[str, EpisodeKey] | None = None
 
     @property
     def bytes_per_row(self) -> int:
         """Memory of one row."""
-        return self._stream.itemsize
+        return self._episode.itemsize
 
     def enter(self, row: int, step: Step, source: str) -> None:
         """Take in `step`, whose facts are in `row`. Verdicts are about the run's own log, the source without a name."""
-        stream = (source, step.actor_id, step.epoch)
         key = (step.actor_id, step.epoch, step.episode_id)
-        self._stream[row] = self._streams.setdefault(stream, len(self._streams))
-        verdict = Verdict.NONE if source else self._verdicts.get(key, Verdict.NONE)
-        self._columns["verdict"][row] = VERDICT_CODES[verdict]
+        self._episode[row] = self._numbers.setdefault((source, key), len(self._numbers))
+        if self._verdicts and not source:
+            self._verdict[row] = VERDICT_CODES[self._verdicts.get(key, Verdict.NONE)]
         if step.is_last and step.segment is not Segment.DEMO:
             self._newest = source, key
 
     def forget(self, row: int) -> None:
         """Nothing is in `row` any more."""
-        self._stream[row] = -1
+        self._episode[row] = -1
 
     def rows(self, key: EpisodeKey, source: str = "") -> Array:
         """Return the rows of an episode in order of their steps, int64 (n,); none when it is not there."""
-        actor_id, epoch, episode_id = key
-        stream = self._streams.get((source, actor_id, epoch), -2)
-        found = np.flatnonzero((self._stream == stream) & (self._columns["episode_id"] == episode_id))
-        return found[np.argsort(self._columns["step_index"][found], kind="stable")]
+        found = np.flatnonzero(self._episode == self._numbers.get((source, key), -2))
+        return found[np.argsort(self._step_index[found], kind="stable")]
 
     def judge(self, key: EpisodeKey, verdict: Verdict) -> Array:
         """See an episode in this light from now on, also steps that come later; return the rows it has now."""
         self._verdicts[key] = verdict
         rows = self.rows(key)
-        self._columns["verdict"][rows] = VERDICT_CODES[verdict]
+        self._verdict[rows] = VERDICT_CODES[verdict]
         return rows
 
     def newest(self) -> EpisodeRows | None:

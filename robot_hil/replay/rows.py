@@ -1,4 +1,4 @@
-"""A set of row numbers that can be drawn from in O(1) and changed in O(1)."""
+"""Sets and queues of row numbers: drawn from, changed and popped in O(1)."""
 
 import numpy as np
 
@@ -23,6 +23,11 @@ class RowSet:
 
     def __contains__(self, row: int) -> bool:
         return bool(self._place[row] >= 0)
+
+    @property
+    def bytes_per_row(self) -> int:
+        """Memory of one row of the buffer."""
+        return self._rows.itemsize + self._place.itemsize
 
     @property
     def rows(self) -> Array:
@@ -71,3 +76,37 @@ class RowSet:
     def forget_weights(self) -> None:
         """Sum the weights afresh at the next weighted draw."""
         self._cumulative = None
+
+
+class SlotQueue:
+    """Slots in the order in which they were filled, at most `capacity`."""
+
+    def __init__(self, capacity: int) -> None:
+        self._ring = np.zeros(capacity, np.int32)
+        self._begin = 0
+        self._size = 0
+
+    def __len__(self) -> int:
+        return self._size
+
+    @property
+    def bytes_per_row(self) -> int:
+        """Memory of one slot."""
+        return self._ring.itemsize
+
+    @property
+    def oldest(self) -> int:
+        """The slot that `pop` returns; the queue must not be empty."""
+        return int(self._ring[self._begin])
+
+    def push(self, slot: int) -> None:
+        """Add the newest."""
+        self._ring[(self._begin + self._size) % len(self._ring)] = slot
+        self._size += 1
+
+    def pop(self) -> int:
+        """Remove and return the oldest."""
+        slot = self.oldest
+        self._begin = (self._begin + 1) % len(self._ring)
+        self._size -= 1
+        return slot

@@ -199,6 +199,10 @@ def test_wrong_input_is_named_and_changes_nothing(make_buffer, make_step):
         buffer.add(make_step(0, 0, action_human=np.zeros(3, np.float32)))
     with pytest.raises(SpecError, match="never NaN"):
         buffer.add(make_step(0, 0, action_executed=np.full(2, np.nan, np.float32)))
+    with pytest.raises(SpecError, match=r"does not fit .*'intervention_id': 40000"):
+        buffer.add(make_step(0, 0, intervention_id=40_000))
+    with pytest.raises(SpecError, match=r"does not fit .*'env': 1e\+39"):
+        buffer.add(make_step(0, 0, reward=1e39))
     assert buffer.counters == {"added": 0, "refused": 0, "gaps": 0, "evicted": 0, "no_final_obs": 0}
     assert buffer.add(good)
 
