@@ -70,6 +70,8 @@ class Experiment:
     backend: Literal["auto", "torch", "jax"] = "auto"
     """Library that computes; auto takes the one that was measured to be faster, of those installed. A run that goes on
     may change it: what has been learnt is stored alike."""
+    device: Literal["auto", "cpu", "gpu"] = "auto"
+    """Where it computes; auto takes a GPU if the library can use one."""
     method: Method = Anchored()
     learner: LearnerConfig = LearnerConfig()
     goal: Goal = Goal()
@@ -79,6 +81,9 @@ class Experiment:
     """Fresh autonomous episodes at the end."""
     realtime: bool = False
     """Keep the control period on the machine's clock, as on a real robot."""
+    reward_model: str = ""
+    """Folder of a reward model (`robot-hil reward train`) that tells success from images; the environment's own success
+    then ends nothing and gives nothing. Empty: the environment tells."""
 
     def __post_init__(self) -> None:
         if self.demos < 0 or self.eval_episodes < 1:

@@ -11,11 +11,15 @@ from robot_hil.policies.measured import FASTER, FASTER_ON_GPU
 
 AgentConfig = AnchoredConfig | HilSerlConfig | BcConfig
 BACKENDS = ("auto", "torch", "jax")
+DEVICES = ("auto", "cpu", "gpu")
 
 
-def make_agent(config: AgentConfig, backend: str = "auto") -> LearningAgent:
-    """Return the agent that `config` describes on `backend`; `auto` takes the faster one of those installed."""
-    algorithm, engine = make_algorithm(config), make_engine(choose(backend, config), config.precision)
+def make_agent(config: AgentConfig, backend: str = "auto", device: str = "auto") -> LearningAgent:
+    """Return the agent that `config` describes on `backend`; `auto` takes the faster one of those installed.
+
+    `device` is `cpu`, `gpu`, or `auto`: the GPU where the library can use one.
+    """
+    algorithm, engine = make_algorithm(config), make_engine(choose(backend, config), config.precision, device)
     return (
         ValuingAgent(algorithm, algorithm, engine) if isinstance(algorithm, Judge) else LearningAgent(algorithm, engine)
     )
@@ -58,12 +62,14 @@ def _has_nvidia_gpu() -> bool:
     return Path("/proc/driver/nvidia/version").exists() or Path("/dev/nvidia0").exists()
 
 
-def make_engine(backend: str, precision: str = "float32") -> Engine:
-    """Return the engine of a backend that is installed."""
+def make_engine(backend: str, precision: str = "float32", device: str = "auto") -> Engine:
+    """Return the engine of a backend that is installed; raises `DependencyError` for a GPU that it cannot use."""
+    if device not in DEVICES:
+        raise UnknownNameError("device", device, DEVICES)
     if backend == "jax":
-        from robot_hil.policies.jax.engine import JaxEngine
+        from robot_hil.policies.jax.engine import JaxEngine, find_device
 
-        return JaxEngine(precision=precision)
-    from robot_hil.policies.torch.engine import TorchEngine
+        return JaxEngine(find_device(device), precision)
+    from robot_hil.policies.torch.engine import TorchEngine, find_device
 
-    return TorchEngine(precision=precision)
+    return TorchEngine(find_device(device), precision)

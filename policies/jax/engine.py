@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from robot_hil.data.specs import Array
+from robot_hil.errors import DependencyError
 from robot_hil.policies.base import Algorithm, Group, Loss, Routine
 from robot_hil.policies.jax.ops import JaxOps
 from robot_hil.policies.ops import A, Batch, Ops, Params
@@ -77,11 +78,20 @@ class JaxTrainer:
         self._adam |= {f"{stem}/mean": mean, f"{stem}/square": square, f"{stem}/step": count}
 
 
+def find_device(wanted: str) -> jax.Device:
+    """Return the device to compute on; raises `DependencyError` where a GPU is wanted and jax can use none."""
+    if wanted == "cpu":
+        return jax.devices("cpu")[0]
+    if wanted == "gpu" and jax.default_backend() == "cpu":
+        raise DependencyError("jax finds no GPU: install jax[cuda12] and a driver, or give --device cpu.")
+    return jax.devices()[0]
+
+
 class JaxEngine:
     """See `robot_hil.policies.base.Engine`. A routine is compiled once per shape of its batch."""
 
-    def __init__(self, precision: str = "float32") -> None:
-        self._ops = JaxOps(precision)
+    def __init__(self, device: jax.Device, precision: str = "float32") -> None:
+        self._ops, self._device = JaxOps(precision), device
         self._compiled: dict[Any, Callable[..., Any]] = {}
 
     @property
@@ -91,7 +101,8 @@ class JaxEngine:
 
     def place(self, arrays: Mapping[str, Any]) -> Params:
         """See `Engine.place`."""
-        return {name: jnp.array(value) for name, value in arrays.items()}
+        # copied first: on the CPU an array of jax may otherwise be numpy's own memory
+        return {name: jax.device_put(jnp.array(value), self._device) for name, value in arrays.items()}
 
     def fetch(self, arrays: Mapping[str, A]) -> dict[str, Array]:
         """See `Engine.fetch`."""
@@ -119,13 +130,15 @@ class JaxEngine:
             return trainer.tree, metrics
 
         compiled = self._compile(routine, whole, donate=(0,))
-        state.tree, metrics = compiled(state.tree, dict(batch))
+        with jax.default_device(self._device):
+            state.tree, metrics = compiled(state.tree, dict(batch))
         return state, {name: float(value) for name, value in jax.device_get(metrics).items()}
 
     def run(self, function: Callable[[Ops, Params, Batch], A], params: Params, batch: Mapping[str, Any]) -> Array:
         """See `Engine.run`."""
         compiled = self._compile(function, lambda params, batch: function(self._ops, params, batch))
-        return np.array(compiled(params, dict(batch)))
+        with jax.default_device(self._device):
+            return np.array(compiled(params, dict(batch)))
 
     def params_of(self, state: JaxState) -> tuple[Params, Params]:
         """See `Engine.params_of`."""

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.optim.adam import adam
 
 from robot_hil.data.specs import Array
+from robot_hil.errors import DependencyError
 from robot_hil.policies.base import Algorithm, Loss, Routine
 from robot_hil.policies.ops import A, Batch, Ops, Params
 from robot_hil.policies.torch.ops import TorchOps
@@ -77,6 +78,15 @@ class TorchState:
         """See `Trainer.follow`."""
         names = [name for name in self.targets if name.startswith(prefix)]
         torch._foreach_lerp_([self.targets[n] for n in names], [self.params[n] for n in names], rate)
+
+
+def find_device(wanted: str) -> str:
+    """Return `cpu` or `cuda`; raises `DependencyError` where a GPU is wanted and torch can use none."""
+    if wanted == "cpu" or (wanted == "auto" and not torch.cuda.is_available()):
+        return "cpu"
+    if not torch.cuda.is_available():
+        raise DependencyError("torch finds no GPU: install its CUDA build and a driver, or give --device cpu.")
+    return "cuda"
 
 
 class TorchEngine:

@@ -31,7 +31,8 @@ class TorchOps:
             found = found.astype(np.float32)
         key = (found.dtype.str, found.shape, found.tobytes())
         if key not in self._constants:  # few and small: grids of pixels, bins, index lists
-            self._constants[key] = torch.from_numpy(found.copy()).to(self.device)
+            with torch.inference_mode(False):  # what is first needed in acting may be differentiated later
+                self._constants[key] = torch.from_numpy(found.copy()).to(self.device)
         return self._constants[key]
 
     def float32(self, x: Tensor) -> Tensor:

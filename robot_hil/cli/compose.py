@@ -70,7 +70,7 @@ def make_agent(experiment: "Experiment") -> Agent:
     """Return the experiment's agent."""
     from robot_hil.policies import registry
 
-    agent: Agent = registry.make_agent(experiment.agent, experiment.backend)
+    agent: Agent = registry.make_agent(experiment.agent, experiment.backend, experiment.device)
     return agent
 
 
