@@ -42,15 +42,15 @@ def make_algorithm(config: AgentConfig) -> Algorithm:
     raise ConfigError(f"no agent takes a {type(config).__name__}.")
 
 
-def choose(backend: str, config: AgentConfig) -> str:
-    """Return the backend to use for an agent; raises `DependencyError` for one that is not installed."""
+def choose(backend: str, config: AgentConfig | None = None) -> str:
+    """Return the backend to use, for an agent or anything else that learns; raises `DependencyError` for one that is not installed."""
     if backend not in BACKENDS:
         raise UnknownNameError("backend", backend, BACKENDS)
     installed = [name for name in ("torch", "jax") if find_spec(name) is not None]
     if not installed:
         raise DependencyError("neither torch nor jax is installed; install robot_hil as its README says.")
     if backend == "auto":
-        faster = FASTER_ON_GPU if _has_nvidia_gpu() else FASTER[type(config).__name__]
+        faster = FASTER_ON_GPU if _has_nvidia_gpu() else FASTER.get(type(config).__name__, "torch")
         return faster if faster in installed else installed[0]
     if backend not in installed:
         raise DependencyError(f"{backend} is not installed: pip install 'robot_hil[{backend}]', or --backend auto.")
