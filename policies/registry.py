@@ -43,7 +43,7 @@ def make_algorithm(config: AgentConfig) -> Algorithm:
 
 
 def choose(backend: str, config: AgentConfig | None = None) -> str:
-    """Return the backend to use, for an agent or anything else that learns; raises `DependencyError` for one that is not installed."""
+    """Return the backend for an agent or anything else that learns; raises `DependencyError` if it is not installed."""
     if backend not in BACKENDS:
         raise UnknownNameError("backend", backend, BACKENDS)
     installed = [name for name in ("torch", "jax") if find_spec(name) is not None]
