@@ -227,8 +227,9 @@ class ReplayBuffer:
             batch |= {"pool": pool, "row": rows}
             slots = {"obs": rows, "next_obs": next_slots}
             if any(key.startswith("end/") for key in target):
-                slots["end"] = self._ledger.ends(rows)
-                batch["end_known"] = (slots["end"] >= 0).astype(np.float32)
+                ends = self._ledger.ends(rows)
+                slots["end"] = np.maximum(ends, 0)
+                batch["end_known"] = (ends >= 0).astype(np.float32)
             pinned = self._pin(*slots.values())
         with self._until_unpinned(pinned):
             return self._frames.gather(places(self._specs, slots, target, rng), target) | batch

@@ -105,7 +105,7 @@ class HostFrames:
         return aligned((rows, *spec.shape), spec.dtype)
 
     def gather(self, places: Places, out: Mapping[str, Array]) -> dict[str, Array]:
-        """See `Frames.gather`; `places` beyond the ends give anything."""
+        """See `Frames.gather`."""
         pieces = list(self._pieces(places, out))
         if self._helpers is None or len(pieces) <= len(places):
             _take_all(iter(pieces))

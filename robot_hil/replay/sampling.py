@@ -1,5 +1,6 @@
 """How a batch is shared among the pools and what a batch holds."""
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
@@ -66,9 +67,14 @@ def share_out(
     for empty, other in (("intervention", "demo"), ("demo", "intervention")):
         if not sizes[empty] and sizes[other]:
             wanted[other] += wanted[empty]
-    shares = np.array([wanted[name] if sizes[name] else 0.0 for name in POOLS])
-    if not shares.sum() > 0 or (shares < 0).any():
+    shares = {name: wanted[name] if sizes[name] else 0.0 for name in POOLS}
+    total = sum(shares.values())
+    if not total > 0 or min(shares.values()) < 0:
         raise StorageError(f"nothing to sample: shares {dict(fractions)}, pool sizes {dict(sizes)}.")
-    edges = np.round(np.cumsum(shares) / shares.sum() * batch_size, 9)
-    counts = np.diff(np.floor(edges + rng.random()), prepend=0.0).astype(int)
-    return dict(zip(POOLS, counts.tolist(), strict=True))
+    offset, edge, given = rng.random(), 0.0, 0
+    counts = {}
+    for name, share in shares.items():  # three numbers: numpy would take ten times as long
+        edge += share
+        reach = math.floor(round(edge / total * batch_size, 9) + offset)
+        counts[name], given = reach - given, reach
+    return counts
