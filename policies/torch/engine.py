@@ -77,6 +77,8 @@ class TorchState:
     def follow(self, prefix: str, rate: float) -> None:
         """See `Trainer.follow`."""
         names = [name for name in self.targets if name.startswith(prefix)]
+        if not names:  # e.g. no critic of a gripper
+            return
         torch._foreach_lerp_([self.targets[n] for n in names], [self.params[n] for n in names], rate)
 
 
