@@ -29,7 +29,7 @@ from robot_hil.data.step_header import (
 )
 from robot_hil.errors import SpecError
 
-__all__ = ["Header", "StepKey", "decode", "encode", "header", "peek", "size_at", "verify"]
+__all__ = ["Header", "StepKey", "decode", "encode", "extent", "header", "peek", "verify"]
 Blob = bytes | memoryview
 MAGIC = b"RHST"
 FORMAT_VERSION = 1
@@ -132,9 +132,12 @@ def decode(blob: Blob) -> Step:
     return Step(**values, obs=obs, final_obs=final if head.has_final else None, segment=_SEGMENTS[head.segment])
 
 
-def peek(blob: Blob) -> StepKey:
-    """Return the identity in `blob` without looking at its arrays or CRC; raises `SpecError` for a bad header."""
-    head, _, _ = _open(blob)
+def peek(blob: Blob, *, whole: bool = True) -> StepKey:
+    """Return the identity in `blob` without looking at its arrays or CRC; raises `SpecError` for a bad header.
+
+    With `whole` False the step may be cut anywhere after its header.
+    """
+    head = header(blob, whole=whole)
     return StepKey(
         actor_id=head.actor_id,
         epoch=head.epoch,
@@ -144,29 +147,23 @@ def peek(blob: Blob) -> StepKey:
     )
 
 
-def key_of(step: Step) -> StepKey:
-    """Return the identity of `step`, as `peek` of its blob does."""
-    return StepKey(
-        actor_id=step.actor_id,
-        epoch=step.epoch,
-        seq=step.seq,
-        episode_id=step.episode_id,
-        step_index=step.step_index,
-    )
-
-
-def header(blob: Blob) -> Header:
+def header(blob: Blob, *, whole: bool = True) -> Header:
     """Return every scalar in `blob`, and what arrays it has, without looking at these or the CRC; as `peek`."""
-    return _open(blob)[0]
+    return _open(blob, whole)[0]
 
 
-def size_at(start: Blob) -> int:
-    """Return how many bytes the step has of which `start` holds the first `PREFIX_BYTES` or more; 0 for no step."""
+def extent(start: Blob) -> tuple[int, int]:
+    """Return where the header of a step ends and where the step does [bytes]; (0, 0) when no step begins like that.
+
+    `start` holds its first `PREFIX_BYTES`, or more.
+    """
     if len(start) < _PREFIX.size:
-        return 0
+        return 0, 0
     magic, version, zero, _, header_size, total = _PREFIX.unpack_from(start)
     fits = _PREFIX.size + header_size <= total <= MAX_BLOB_BYTES and header_size <= MAX_HEADER_BYTES
-    return int(total) if fits and (magic, version, zero) == (MAGIC, FORMAT_VERSION, 0) else 0
+    if not fits or (magic, version, zero) != (MAGIC, FORMAT_VERSION, 0):
+        return 0, 0
+    return _PREFIX.size + header_size, total
 
 
 def verify(blob: Blob) -> None:
@@ -178,7 +175,7 @@ def verify(blob: Blob) -> None:
         raise SpecError(f"step is damaged: its CRC is {found:08x}, it was written with {expected:08x}.")
 
 
-def _prefix(blob: Blob) -> int:
+def _prefix(blob: Blob, whole: bool = True) -> int:
     """Check the fixed part of `blob` and return the length of its header."""
     size = len(blob)
     if not _PREFIX.size <= size <= MAX_BLOB_BYTES:
@@ -190,14 +187,14 @@ def _prefix(blob: Blob) -> int:
         raise SpecError(
             f"step has format version {version}; this program reads {FORMAT_VERSION}. Use the same version everywhere."
         )
-    if total != size or header_size > MAX_HEADER_BYTES or _PREFIX.size + header_size > size:
+    if (whole and total != size) or header_size > MAX_HEADER_BYTES or _PREFIX.size + header_size > size:
         raise SpecError(f"step says {total} bytes with a header of {header_size}, but has {size}: it was cut.")
     return int(header_size)
 
 
-def _open(blob: Blob) -> tuple[Header, Layout, int]:
+def _open(blob: Blob, whole: bool = True) -> tuple[Header, Layout, int]:
     """Return header, layout and the end of the header."""
-    body = _PREFIX.size + _prefix(blob)
+    body = _PREFIX.size + _prefix(blob, whole)
     try:
         head = _decoder.decode(memoryview(blob)[_PREFIX.size : body])
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:

@@ -1,7 +1,7 @@
-"""The step log: an LMDB folder of encoded steps, the actor's spool and the learner's log alike.
+"""The learner's step log: an LMDB folder of encoded steps of all actors.
 
-Every `append_many` is one durable transaction: after it returned, the steps survive a kill and a power cut; when it
-raises, none of them is in the log. Steps are known by (actor, epoch, seq), so appending twice changes nothing.
+Every `append` is one durable transaction: after it returned, the steps survive a kill and a power cut; when it raises,
+none of them is in the log. Steps are known by (actor, epoch, seq), so appending twice changes nothing.
 """
 
 import re
@@ -55,6 +55,16 @@ class StepLogInfo:
     """Sequence numbers below the newest one that never came."""
     bytes: int
     """Size of the map in use."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Appended:
+    """What an `append` did."""
+
+    new: tuple[int, ...]
+    """Which of the records offered, by their place, were not there before."""
+    lost: int
+    """Sequence numbers given up."""
 
 
 @dataclass(slots=True)
@@ -127,35 +137,49 @@ class StepLog:
         Blobs must come from `codec.encode` or have passed `codec.decode`: only their header is looked at.
         """
         blobs = [codec.encode(record) if isinstance(record, Step) else record for record in records]
-        keys = [codec.peek(blob) for blob in blobs]
+        return len(self.append(blobs, [codec.peek(blob) for blob in blobs]).new)
+
+    def append(
+        self, blobs: Sequence[codec.Blob], keys: Sequence[codec.StepKey | Step], *, gaps_are_lost: bool = False
+    ) -> Appended:
+        """Store what is not yet there, in one durable commit; `keys` say who each of `blobs` is.
+
+        With `gaps_are_lost` no number below the newest given is waited for any longer: their actor has them no more.
+        """
         for key in keys:
             _check_actor(key.actor_id)
             if key.seq < 0:
                 raise SpecError(f"step {key.episode_id}:{key.step_index} has no sequence number; give it one, from 0.")
 
-        def append(txn: Any) -> int:
-            marks: dict[bytes, _Mark] = {}
-            count = self._next_arrival(txn)
-            first = count
-            for key, blob in zip(keys, blobs, strict=True):
-                prefix = _prefix(key.actor_id, key.epoch)
-                if prefix not in marks:
-                    marks[prefix] = self._mark(txn, prefix)
-                mark = marks[prefix]
-                name = prefix + _U64.pack(key.seq)
-                if key.seq < mark.next or not txn.put(name, _U64.pack(count), overwrite=False, db=self._index):
+        def store(txn: Any) -> Appended:
+            marks: dict[tuple[str, int], tuple[bytes, _Mark]] = {}
+            first = count = self._next_arrival(txn)
+            new: list[int] = []
+            for place, (key, blob) in enumerate(zip(keys, blobs, strict=True)):
+                epoch = (key.actor_id, key.epoch)
+                if epoch not in marks:
+                    prefix = _prefix(*epoch)
+                    marks[epoch] = (prefix, self._mark(txn, prefix))
+                prefix, mark = marks[epoch]
+                number, name = _U64.pack(count), prefix + _U64.pack(key.seq)
+                if key.seq < mark.next or not txn.put(name, number, overwrite=False, db=self._index):
                     continue
-                txn.put(_U64.pack(count), blob, append=True, db=self._steps)
+                txn.put(number, blob, append=True, db=self._steps)
                 count += 1
+                new.append(place)
                 self._advance(txn, prefix, key.seq, mark)
-            for prefix, mark in marks.items():
+            lost = 0
+            for prefix, mark in marks.values():
+                if gaps_are_lost:
+                    lost += self._skip(txn, prefix, mark, mark.end)
                 txn.put(prefix, _MARK.pack(mark.next, mark.end, mark.missing), db=self._marks)
-            txn.put(b"arrivals", _U64.pack(count), db=self._info)
-            return count - first
+            if count > first:
+                txn.put(b"arrivals", _U64.pack(count), db=self._info)
+            return Appended(new=tuple(new), lost=lost)
 
-        new = self._write(append) if blobs else 0
-        self._duplicates += len(blobs) - new
-        return new
+        done = self._write(store) if blobs else Appended(new=(), lost=0)
+        self._duplicates += len(blobs) - len(done.new)
+        return done
 
     def high_water(self, actor_id: str, epoch: int) -> int:
         """Return the last sequence number up to which nothing is missing; -1 for none."""
@@ -166,16 +190,12 @@ class StepLog:
         """Give up on all missing numbers below `seq` (their actor no longer has them); return how many are lost."""
         prefix = _prefix(actor_id, epoch)
 
+        if seq <= self._read(lambda txn: self._mark(txn, prefix).next):
+            return 0
+
         def skip(txn: Any) -> int:
             mark = self._mark(txn, prefix)
-            if seq <= mark.next:
-                return 0
-            held = sum(1 for _ in self._names(txn, prefix, mark.next, seq))
-            lost = seq - mark.next - held
-            mark.missing += max(0, seq - max(mark.end, mark.next))
-            mark.next, mark.end = seq, max(mark.end, seq)
-            while txn.get(prefix + _U64.pack(mark.next), db=self._index) is not None:
-                mark.next += 1
+            lost = self._skip(txn, prefix, mark, seq)
             txn.put(prefix, _MARK.pack(mark.next, mark.end, mark.missing), db=self._marks)
             return lost
 
@@ -221,64 +241,18 @@ class StepLog:
         """Yield decoded steps in order of arrival, as `blobs`."""
         return (codec.decode(blob) for _, blob in self.blobs(start))
 
-    def blobs_of(self, actor_id: str, epoch: int, seq: int = 0, limit: int | None = None) -> list[bytes]:
-        """Return up to `limit` blobs of one epoch in order of sequence number, from `seq`; CRC checked."""
-        prefix = _prefix(actor_id, epoch)
-
-        def read(txn: Any) -> list[bytes]:
-            found: list[bytes] = []
-            for name, arrival in self._names(txn, prefix, seq):
-                if limit is not None and len(found) >= limit:
-                    break
-                blob = txn.get(arrival, db=self._steps)
-                number = _U64.unpack(name[-8:])[0]
-                found.append(self._checked(blob, f"step {actor_id}/{epoch}/{number}"))
-            return found
-
-        return self._read(read)
-
-    def epochs(self) -> dict[tuple[str, int], tuple[int, int]]:
-        """Return (first, last) sequence number held now for each (actor, epoch) that holds any."""
-
-        def read(txn: Any) -> dict[tuple[str, int], tuple[int, int]]:
-            found: dict[tuple[str, int], tuple[int, int]] = {}
-            for prefix, _ in txn.cursor(db=self._marks):
-                actor, epoch = prefix[:-5].decode(), _EPOCH.unpack(prefix[-4:])[0]
-                first = next(self._names(txn, prefix, 0), None)
-                if first is not None:
-                    end = self._mark(txn, prefix).end
-                    found[actor, epoch] = (_U64.unpack(first[0][-8:])[0], end - 1)
-            return found
-
-        return self._read(read)
-
     def last_episode(self, actor_id: str) -> int:
         """Return the largest episode id ever appended for this actor; -1 for none. For numbering on after a restart."""
-        stored = self.get_meta(f"episode:{actor_id}")
-        last = -1 if stored is None else int(stored)
-        for actor, epoch in self.epochs():
-            if actor == actor_id:
-                last = max([last, *(codec.peek(blob).episode_id for blob in self._tail(actor, epoch))])
-        return last
 
-    def trim(self, actor_id: str, epoch: int, seq: int) -> int:
-        """Drop the steps of one epoch up to and including `seq` (acknowledged elsewhere); return how many."""
-        prefix = _prefix(actor_id, epoch)
+        def read(txn: Any) -> int:
+            last = -1
+            for prefix, _ in txn.cursor(db=self._marks):
+                arrival = self._newest(txn, prefix) if prefix[:-5].decode() == actor_id else None
+                if arrival is not None:
+                    last = max(last, codec.peek(txn.get(arrival, db=self._steps)).episode_id)
+            return last
 
-        def drop(txn: Any) -> int:
-            names = list(self._names(txn, prefix, 0, seq + 1))
-            if names:
-                last = codec.peek(txn.get(names[-1][1], db=self._steps)).episode_id
-                key = b"user:" + f"episode:{actor_id}".encode()
-                known = txn.get(key, db=self._info)
-                if known is None or msgspec.msgpack.decode(known) < last:
-                    txn.put(key, msgspec.msgpack.encode(last), db=self._info)
-            for name, arrival in names:
-                txn.delete(name, db=self._index)
-                txn.delete(arrival, db=self._steps)
-            return len(names)
-
-        return self._write(drop)
+        return self._read(read)
 
     def info(self) -> StepLogInfo:
         """Return counters."""
@@ -296,6 +270,24 @@ class StepLog:
             )
 
         return self._read(read)
+
+    def _newest(self, txn: Any, prefix: bytes) -> bytes | None:
+        """Return the arrival number of the step of one epoch with the largest sequence number."""
+        cursor = txn.cursor(db=self._index)
+        found = cursor.prev() if cursor.set_range(prefix + b"\xff" * 9) else cursor.last()
+        return bytes(cursor.value()) if found and cursor.key().startswith(prefix) else None
+
+    def _skip(self, txn: Any, prefix: bytes, mark: _Mark, seq: int) -> int:
+        """Give up on what is missing below `seq`; return how many these are."""
+        if seq <= mark.next:
+            return 0
+        held = sum(1 for _ in self._names(txn, prefix, mark.next, seq))
+        lost = seq - mark.next - held
+        mark.missing += max(0, seq - max(mark.end, mark.next))
+        mark.next, mark.end = seq, max(mark.end, seq)
+        while txn.get(prefix + _U64.pack(mark.next), db=self._index) is not None:
+            mark.next += 1
+        return lost
 
     def _advance(self, txn: Any, prefix: bytes, seq: int, mark: _Mark) -> None:
         """Take `seq`, just stored, into account."""
@@ -337,10 +329,6 @@ class StepLog:
             rows.append(cursor.item())
             found = cursor.next()
         return rows
-
-    def _tail(self, actor_id: str, epoch: int) -> list[bytes]:
-        last = self.epochs()[actor_id, epoch][1]
-        return self.blobs_of(actor_id, epoch, last, 1)
 
     def _checked(self, blob: bytes, name: str) -> bytes:
         try:

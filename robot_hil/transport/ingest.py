@@ -1,18 +1,17 @@
 """The learner's end of the uplink: receives steps, makes them durable, acknowledges, hands them on."""
 
 import logging
+import math
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import msgspec
 import zmq
 
 from robot_hil.data import codec
-from robot_hil.data.fingerprint import differences
 from robot_hil.data.specs import EnvSpec
 from robot_hil.data.step import Step
 from robot_hil.errors import RobotHilError, SpecError, TransportError
@@ -20,12 +19,16 @@ from robot_hil.replay.step_log import StepLog
 from robot_hil.transport import protocol
 from robot_hil.transport.keys import Keys
 from robot_hil.transport.protocol import Progress
-from robot_hil.transport.sockets import ServerSocket, Waker, receive_all
+from robot_hil.transport.sessions import Session, Sessions
+from robot_hil.transport.sockets import ServerSocket, Waker
 
 _log = logging.getLogger(__name__)
-_MESSAGES_PER_COMMIT = 64
+_COMMIT_BYTES = 2 << 20
+"""A group is committed when it has so many bytes: larger ones cost more per step, for LMDB's pages leave the cache."""
+_COMMIT_STEPS = 256
 _HEARTBEAT_S = 0.5
-_BACKLOG_POLL_MS = 5
+_NEWS_EVERY_S = 0.05
+_URGENT_EVERY_S = 0.002
 _MAX_REPORTS = 10_000
 
 
@@ -48,11 +51,18 @@ class IngestInfo:
 
 
 @dataclass(slots=True)
-class _Session:
-    actor_id: str
-    epoch: int
-    marks: dict[int, int]
-    """First sequence number not in the log, by epoch."""
+class _Group:
+    """Steps, of any number of actors, that one commit makes durable."""
+
+    blobs: list[codec.Blob] = field(default_factory=list)
+    steps: list[Step] = field(default_factory=list)
+    peers: set[bytes] = field(default_factory=set)
+    """Whom to acknowledge."""
+    size: int = 0
+
+    @property
+    def full(self) -> bool:
+        return self.size >= _COMMIT_BYTES or len(self.blobs) >= _COMMIT_STEPS
 
 
 class IngestServer:
@@ -74,8 +84,7 @@ class IngestServer:
         max_backlog: int = 2048,
     ) -> None:
         self._step_log = log
-        self._spec = spec
-        self._identity = protocol.identity(spec, task)
+        self._check = protocol.StepCheck(spec)
         self._run_id = run_id
         self._wanted_endpoint = endpoint
         self._keys = keys
@@ -83,11 +92,12 @@ class IngestServer:
         self._changed = threading.Condition()
         self._backlog: deque[Step] = deque()
         self._reports: deque[tuple[str, dict[str, Any]]] = deque(maxlen=_MAX_REPORTS)
-        self._sessions: dict[bytes, _Session] = {}
+        self._sessions = Sessions(log, protocol.identity(spec, task), run_id)
         self._progress = Progress(step_budget=-1)
         self._info = IngestInfo()
         self._error: RobotHilError | None = None
-        self._stopping = False
+        self._crowded = self._stopping = False
+        self._told, self._told_t = Progress(), -1e9
         self._thread: threading.Thread | None = None
         self._server: ServerSocket | None = None
         self._waker = Waker()
@@ -125,6 +135,8 @@ class IngestServer:
         with self._changed:
             steps = list(self._backlog)
             self._backlog.clear()
+        if self._crowded:
+            self._waker.wake()
         if not steps and self._error is not None:
             raise self._error
         return steps
@@ -177,72 +189,82 @@ class IngestServer:
         full.register(sock, zmq.POLLIN)
         self._waker.register(full)
         self._waker.register(idle)
-        told: Progress | None = None
-        told_t = 0.0
         while not self._stopping:
-            crowded = len(self._backlog) > self._max_backlog
-            if crowded:
-                idle.poll(_BACKLOG_POLL_MS)
-            else:
-                full.poll(int(_HEARTBEAT_S * 1000))
+            self._crowded = len(self._backlog) > self._max_backlog
+            wait = math.ceil(1000 * max(0.0, self._news_due() - time.monotonic()))
+            (idle if self._crowded else full).poll(wait)
             self._waker.drain()
-            acknowledge = set() if crowded else self._receive(sock)
+            answered = set() if self._crowded else self._receive(sock)
             now = time.monotonic()
-            everyone = self._progress != told or now - told_t >= _HEARTBEAT_S
-            if everyone:
-                told, told_t = self._progress, now
-            for peer in list(self._sessions) if everyone else acknowledge:
+            if now >= self._news_due():
+                self._told, self._told_t = self._progress, now
+                answered = set(self._sessions)
+            for peer in answered:
                 session = self._sessions.get(peer)
                 if session is not None:
                     ack = protocol.Ack(marks=session.marks, progress=self._progress)
                     self._send(sock, peer, protocol.ACK, protocol.pack(ack))
 
-    def _receive(self, sock: "zmq.Socket[bytes]") -> set[bytes]:
-        """Take what waits, commit once, and return the peers to acknowledge."""
-        pending: list[tuple[bytes, int, list[bytes], list[Step]]] = []
-        for peer, *frames in receive_all(sock, _MESSAGES_PER_COMMIT):
-            try:
-                if frames and frames[0] == protocol.HELLO:
-                    # what came before the greeting counts in the answer to it
-                    self._commit(pending)
-                    pending = []
-                    self._greet(sock, peer, frames)
-                elif peer not in self._sessions:
-                    self._count(unwelcome=1)
-                    self._send(sock, peer, protocol.RESYNC, b"")
-                elif frames and frames[0] == protocol.STEPS:
-                    self._take(sock, peer, frames, pending)
-                elif len(frames) == 2 and frames[0] == protocol.REPORT:
-                    self._report(peer, protocol.unpack(frames[1], dict))
-                else:
-                    raise SpecError(f"message of {len(frames)} parts is of no known kind.")
-            except SpecError as error:
-                self._count(refused=1)
-                if peer in self._sessions:
-                    # an actor of ours that sends what cannot be stored: a person must hear of it
-                    self._refuse(sock, peer, f"the learner cannot take what this actor sends: {error}")
-                if self._info.refused in (1, 10, 100) or self._info.refused % 1000 == 0:
-                    _log.warning("dropped message %d: %s", self._info.refused, error)
-        self._commit(pending)
-        return {peer for peer, *_ in pending}
+    def _news_due(self) -> float:
+        """Return when all actors are to be told the progress: at once when one may wait for it, else now and then.
 
-    def _report(self, peer: bytes, report: dict[str, Any]) -> None:
-        with self._changed:
-            self._reports.append((self._sessions[peer].actor_id, report))
+        Telling everyone after each commit would cost each step more, the more actors there are.
+        """
+        new, old = self._progress, self._told
+        if (new.step_budget, new.stop) != (old.step_budget, old.stop):
+            return self._told_t + _URGENT_EVERY_S
+        return self._told_t + (_NEWS_EVERY_S if new != old else _HEARTBEAT_S)
+
+    def _receive(self, sock: "zmq.Socket[bytes]") -> set[bytes]:
+        """Take what waits, up to a group, commit it, and return the peers to acknowledge."""
+        group = _Group()
+        while not group.full:
+            try:
+                peer, *frames = sock.recv_multipart(zmq.NOBLOCK, copy=False)
+            except zmq.Again:
+                break
+            group = self._dispatch(sock, peer.bytes, frames, group)
+        self._commit(group)
+        return group.peers
+
+    def _dispatch(self, sock: "zmq.Socket[bytes]", peer: bytes, frames: list[zmq.Frame], group: _Group) -> _Group:
+        """Deal with one message; return the group that waits for a commit afterwards."""
+        session = self._sessions.get(peer)
+        kind = frames[0].bytes if frames else b""
+        try:
+            if kind == protocol.HELLO:
+                # what came before the greeting counts in the answer to it
+                self._commit(group)
+                group = _Group(peers=group.peers)
+                self._greet(sock, peer, frames)
+            elif session is None:
+                self._count(unwelcome=1)
+                self._send(sock, peer, protocol.RESYNC, b"")
+            elif kind == protocol.STEPS:
+                self._take(sock, peer, session, frames, group)
+            elif len(frames) == 2 and kind == protocol.REPORT:
+                report = protocol.unpack(frames[1].bytes, dict)
+                with self._changed:
+                    self._reports.append((session.actor_id, report))
+            else:
+                raise SpecError(f"message of {len(frames)} parts is of no known kind.")
+        except SpecError as error:
+            self._count(refused=1)
+            if self._sessions.get(peer) is not None:
+                # an actor of ours that sends what cannot be stored: a person must hear of it
+                self._refuse(sock, peer, f"the learner cannot take what this actor sends: {error}")
+            if self._info.refused in (1, 10, 100) or self._info.refused % 1000 == 0:
+                _log.warning("dropped message %d: %s", self._info.refused, error)
+        return group
 
     def _take(
-        self,
-        sock: "zmq.Socket[bytes]",
-        peer: bytes,
-        frames: Sequence[bytes],
-        pending: list[tuple[bytes, int, list[bytes], list[Step]]],
+        self, sock: "zmq.Socket[bytes]", peer: bytes, session: Session, frames: list[zmq.Frame], group: _Group
     ) -> None:
         """Check a STEPS message and add it to what the next commit stores."""
-        session = self._sessions[peer]
         if not 2 < len(frames) <= 2 + protocol.MAX_STEPS_PER_MESSAGE:
             raise SpecError(f"message has {len(frames) - 2} steps; allowed are 1 to {protocol.MAX_STEPS_PER_MESSAGE}.")
-        header = protocol.unpack(frames[1], protocol.StepsHeader)
-        blobs = list(frames[2:])
+        header = protocol.unpack(frames[1].bytes, protocol.StepsHeader)
+        blobs = [frame.buffer for frame in frames[2:]]  # no copy: the message itself is logged, and read by the replay
         steps = [codec.decode(blob) for blob in blobs]
         seqs = [step.seq for step in steps]
         if seqs != sorted(set(seqs)) or seqs[0] < header.after:
@@ -250,93 +272,50 @@ class IngestServer:
         for step in steps:
             if step.actor_id != session.actor_id or step.epoch != header.epoch or step.epoch > session.epoch:
                 raise SpecError(f"step of {step.actor_id}/{step.epoch} came from {session.actor_id}/{session.epoch}.")
-            protocol.check_step(self._spec, step)
+            self._check(step)
         expected = session.marks.get(header.epoch, 0)
         if header.after > expected:
-            del self._sessions[peer]
+            self._sessions.drop(peer)
             self._send(sock, peer, protocol.RESYNC, b"")
             return
         session.marks[header.epoch] = max(expected, seqs[-1] + 1)
-        pending.append((peer, header.epoch, blobs, steps))
+        group.blobs += blobs
+        group.steps += steps
+        group.size += sum(map(len, blobs))
+        group.peers.add(peer)
 
-    def _commit(self, pending: list[tuple[bytes, int, list[bytes], list[Step]]]) -> None:
-        if not pending:
+    def _commit(self, group: _Group) -> None:
+        if not group.blobs:
             return
-        before = {(s.actor_id, s.epoch): -1 for *_, steps in pending for s in steps}
-        for key in before:
-            before[key] = self._step_log.high_water(*key)
-        new = self._step_log.append_many([blob for *_, blobs, _ in pending for blob in blobs])
-        fresh: list[Step] = []
-        for *_, steps in pending:
-            for step in steps:
-                key = (step.actor_id, step.epoch)
-                if step.seq > before[key]:
-                    before[key] = step.seq
-                    fresh.append(step)
-        lost = 0
-        for (actor_id, epoch), last in before.items():
-            # the actor itself no longer has what is missing in between
-            lost += self._step_log.skip_to(actor_id, epoch, last + 1)
-        if lost:
-            _log.error("%d steps were damaged or deleted on the actor's side and are lost", lost)
-        total = sum(len(steps) for *_, steps in pending)
-        self._count(steps=new, duplicates=total - new, lost=lost)
+        # what is missing in between the actor itself no longer has
+        done = self._step_log.append(group.blobs, group.steps, gaps_are_lost=True)
+        if done.lost:
+            _log.error("%d steps were damaged or deleted on the actor's side and are lost", done.lost)
+        new = len(done.new)
+        self._count(steps=new, duplicates=len(group.steps) - new, lost=done.lost)
         with self._changed:
             self._progress = msgspec.structs.replace(self._progress, steps_ingested=self._progress.steps_ingested + new)
-            self._backlog.extend(fresh)
+            self._backlog.extend(group.steps[place] for place in done.new)
             self._changed.notify_all()
 
-    def _greet(self, sock: "zmq.Socket[bytes]", peer: bytes, frames: Sequence[bytes]) -> None:
+    def _greet(self, sock: "zmq.Socket[bytes]", peer: bytes, frames: list[zmq.Frame]) -> None:
         if len(frames) != 2:
             raise SpecError(f"greeting has {len(frames)} parts instead of 2.")
-        hello = protocol.unpack(frames[1], protocol.Hello)
-        reason = self._objection(hello)
+        hello = protocol.unpack(frames[1].bytes, protocol.Hello)
+        reason = self._sessions.objection(hello)
         if reason:
             _log.warning("refused actor %r: %s", hello.actor_id, reason)
             self._count(refused=1)
             self._refuse(sock, peer, reason)
             return
-        fence = [hello.epoch, hello.instance]
-        if self._step_log.get_meta(f"fence:{hello.actor_id}") != fence:
-            self._step_log.set_meta(f"fence:{hello.actor_id}", fence)
-        for other, session in list(self._sessions.items()):
-            if session.actor_id == hello.actor_id:
-                del self._sessions[other]
-        marks = {epoch: self._mark(hello.actor_id, epoch, first) for epoch, (first, _) in hello.held.items()}
-        self._sessions[peer] = _Session(hello.actor_id, hello.epoch, marks)
-        welcome = protocol.Welcome(nonce=hello.nonce, run_id=self._run_id, marks=marks, progress=self._progress)
+        session, lost = self._sessions.welcome(peer, hello)
+        welcome = protocol.Welcome(nonce=hello.nonce, run_id=self._run_id, marks=session.marks, progress=self._progress)
         self._send(sock, peer, protocol.WELCOME, protocol.pack(welcome))
-        self._count()
-
-    def _mark(self, actor_id: str, epoch: int, first: int) -> int:
-        """Return the first number wanted; what the actor no longer holds below `first` is lost."""
-        lost = self._step_log.skip_to(actor_id, epoch, first)
-        if lost:
-            _log.error("actor %s no longer holds %d steps of its start %d that this log lacks", actor_id, lost, epoch)
-            self._count(lost=lost)
-        return self._step_log.high_water(actor_id, epoch) + 1
-
-    def _objection(self, hello: protocol.Hello) -> str:
-        """Return why this actor is refused; empty when it is welcome."""
-        lines = differences(hello.identity, self._identity, "the actor", "the learner")
-        if lines:
-            return f"actor and learner do not match: {'; '.join(lines)}. Start both with the same experiment."
-        if hello.run_id and hello.run_id != self._run_id:
-            return (
-                f"the actor holds steps of run {hello.run_id!r}, this learner's run is {self._run_id!r}. "
-                f"Start that run's learner, or give the actor another folder."
-            )
-        fence = self._step_log.get_meta(f"fence:{hello.actor_id}")
-        if fence and (hello.epoch < fence[0] or (hello.epoch == fence[0] and hello.instance != fence[1])):
-            return (
-                f"another actor called {hello.actor_id!r} (start {fence[0]}) is known here and this one (start "
-                f"{hello.epoch}) is not newer. Stop one of them, or give each its own --actor-id."
-            )
-        return ""
+        self._count(lost=lost)
 
     def _refuse(self, sock: "zmq.Socket[bytes]", peer: bytes, reason: str) -> None:
         self._send(sock, peer, protocol.REFUSED, protocol.pack(protocol.Refusal(reason=reason)))
-        self._sessions.pop(peer, None)
+        self._sessions.drop(peer)
         self._count()
 
     def _send(self, sock: "zmq.Socket[bytes]", peer: bytes, kind: bytes, body: bytes) -> None:
@@ -346,7 +325,7 @@ class IngestServer:
             # a full connection: acknowledgements are cumulative, the next one says it all
             return
         except zmq.ZMQError:
-            self._sessions.pop(peer, None)
+            self._sessions.drop(peer)
             self._count()
 
     def _count(

@@ -26,6 +26,8 @@ MAX_STEPS_PER_MESSAGE = 16
 _Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 _Text = Annotated[str, msgspec.Meta(max_length=256)]
 M = TypeVar("M")
+_Wanted = tuple[tuple[int, ...], np.dtype[Any]]
+_VECTORS = ("action_policy", "action_human", "action_executed")
 
 
 class Progress(msgspec.Struct, frozen=True):
@@ -119,14 +121,9 @@ class StepCheck:
     """
 
     def __init__(self, spec: EnvSpec) -> None:
-        self._observation = {name: (array.shape, np.dtype(array.dtype)) for name, array in spec.observation.items()}
-        vector, owners = (spec.action.shape, np.dtype("float32")), (spec.action.shape, np.dtype("uint8"))
-        self._actions = {
-            "action_policy": vector,
-            "action_human": vector,
-            "action_executed": vector,
-            "authority": owners,
-        }
+        self._observation = {name: _wanted(array.shape, array.dtype) for name, array in spec.observation.items()}
+        self._actions = dict.fromkeys(_VECTORS, _wanted(spec.action.shape, "float32"))
+        self._actions["authority"] = _wanted(spec.action.shape, "uint8")
 
     def __call__(self, step: Step) -> None:
         """Raise `SpecError` that names what differs."""
@@ -143,12 +140,16 @@ class StepCheck:
             _check_array(f"{name} {key!r}", observation[key], wanted)
 
 
+def _wanted(shape: tuple[int, ...], dtype: str) -> _Wanted:
+    return shape, np.dtype(dtype)
+
+
 def check_step(spec: EnvSpec, step: Step) -> None:
     """Check one step, as `StepCheck` does; make one of these for many."""
     StepCheck(spec)(step)
 
 
-def _check_array(name: str, array: Array, wanted: tuple[tuple[int, ...], np.dtype[Any]]) -> None:
+def _check_array(name: str, array: Array, wanted: _Wanted) -> None:
     shape, dtype = wanted
     if array.shape != shape or array.dtype != dtype:
         raise SpecError(f"{name} is {array.dtype.name}{array.shape}; the specification says {dtype.name}{shape}.")

@@ -18,10 +18,12 @@ from PIL import Image
 
 from robot_hil.console import review as module
 from robot_hil.console.review import Review, add_routes
+from robot_hil.data import codec
 from robot_hil.data.labels import Verdict
 from robot_hil.data.operator_input import Label, Message
 from robot_hil.data.step import Segment, Step
 from robot_hil.errors import StorageError
+from robot_hil.replay.spool import Spool
 from robot_hil.replay.step_log import StepLog
 from robot_hil.report.labels import read_labels
 
@@ -143,13 +145,12 @@ def write_more(review: Review, episodes: list[list[Step]]) -> None:
 
 
 def test_without_a_learner_here_the_spool_is_read(review: Review, small_step: Make) -> None:
-    write(review.folder / "spool", episode(small_step, 0, first_seq=0))
-    assert [one["episode_id"] for one in review.listed()] == [0]
-    with StepLog(review.folder / "other", sync=False) as spool:
-        assert spool.info().steps == 0
-    review._reader.close()
-    with StepLog(review.folder / "spool", sync=False) as spool:  # the learner has it: the actor forgets
-        spool.trim("actor", 1, STEPS)
+    with Spool(review.folder / "spool", {}) as spool:
+        spool.begin_epoch()
+        spool.append([codec.encode(step) for step in episode(small_step, 0, first_seq=0)])
+        assert [one["episode_id"] for one in review.listed()] == [0]
+        spool.release(1, STEPS + 1)  # the learner has it: the actor forgets
+        spool.compact()
     with pytest.raises(LookupError, match="not stored here any more"):
         review.image(("actor", 1, 0), "front", 0)
     write(review.folder / "steps", episode(small_step, 0, first_seq=0), episode(small_step, 1, first_seq=STEPS))
@@ -263,6 +264,7 @@ def test_a_log_that_cannot_be_read_is_said_and_may_become_whole(review: Review, 
 _ACTOR = """
 import sys, numpy as np
 from robot_hil.data.step import Step
+from robot_hil.replay.spool import Spool
 from robot_hil.replay.step_log import StepLog
 zeros = np.zeros(7, np.float32)
 with StepLog(sys.argv[1], sync=False) as log:

@@ -22,10 +22,8 @@ zeros = np.zeros(7, np.float32)
 with StepLog(sys.argv[1], sync=False) as log:
     seq = 0
     for line in sys.stdin:
-        word, number, size = line.split()
-        if word == "trim":
-            log.trim("actor", 1, int(number))
-        for _ in range(int(number) if word == "write" else 0):
+        number, size = line.split()
+        for _ in range(int(number)):
             log.append_many([Step(obs={"x": np.full((int(size), 1000), seq % 256, np.uint8)}, action_policy=zeros,
                 action_human=zeros, action_executed=zeros, authority=np.zeros(7, np.uint8), reward={}, terminated=False,
                 truncated=False, success=False, episode_id=0, step_index=seq, epoch=1, seq=seq)])
@@ -36,7 +34,7 @@ with StepLog(sys.argv[1], sync=False) as log:
 
 @pytest.fixture
 def writer(tmp_path) -> Iterator["subprocess.Popen[str]"]:
-    """A process that has the log open; it obeys lines `write <steps> <kilobytes of each>` and `trim <seq> 0`."""
+    """A process that has the log open; it obeys lines `<steps> <kilobytes of each>`."""
     process = subprocess.Popen(
         [sys.executable, "-c", _WRITER, str(tmp_path / "log")],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
@@ -66,7 +64,7 @@ def test_a_log_that_does_not_exist_yet_is_empty(tmp_path, writer) -> None:
     assert reader.bounds() == (0, 0)
     assert reader.headers(0) == []
     assert reader.step(0) is None
-    tell(writer, "write 3 1")
+    tell(writer, "3 1")
     assert reader.file is not None
     assert reader.bounds() == (0, 3)
     assert numbers(reader) == [0, 1, 2]
@@ -76,7 +74,7 @@ def test_a_log_that_does_not_exist_yet_is_empty(tmp_path, writer) -> None:
 def test_what_the_other_process_writes_is_seen_at_once(tmp_path, writer) -> None:
     reader = StepLogReader(tmp_path / "log")
     for round_ in range(1, 6):
-        tell(writer, "write 200 1")
+        tell(writer, "200 1")
         assert reader.bounds() == (0, 200 * round_)
         assert numbers(reader, 200 * round_ - 150) == list(range(200 * round_ - 150, 200 * round_))
     assert numbers(reader) == list(range(1000))
@@ -84,37 +82,22 @@ def test_what_the_other_process_writes_is_seen_at_once(tmp_path, writer) -> None
     assert step is not None
     assert step.step_index == 300
     np.testing.assert_array_equal(step.obs["x"], np.full((1, 1000), 300 % 256))
-    tell(writer, "trim 99 0")
-    assert reader.bounds() == (100, 1000)
-    assert reader.step(99) is None
-    assert numbers(reader)[:2] == [100, 101]
+    assert reader.step(1000) is None
     reader.close()
     reader.close()
-    assert reader.bounds() == (100, 1000)
+    assert reader.bounds() == (0, 1000)
     reader.close()
 
 
 def test_a_log_that_outgrows_the_map_is_read_on(tmp_path, writer) -> None:
     reader = StepLogReader(tmp_path / "log")
-    tell(writer, "write 1 1")
+    tell(writer, "1 1")
     assert reader.bounds() == (0, 1)
-    tell(writer, "write 90 1000")  # 90 MB; the map began with 64 MiB
+    tell(writer, "90 1000")  # 90 MB; the map began with 64 MiB
     assert reader.bounds() == (0, 91)
     step = reader.step(90)
     assert step is not None
     assert (step.obs["x"] == 90).all()
-    reader.close()
-
-
-def test_a_reader_does_not_keep_the_writer_from_anything(tmp_path, writer) -> None:
-    reader = StepLogReader(tmp_path / "log")
-    size = None
-    for _ in range(6):  # the room of what is trimmed is used again
-        tell(writer, "write 40 100")
-        assert len(reader.headers(0)) == 40
-        tell(writer, f"trim {reader.bounds()[1] - 1} 0")
-        size = size or 3 * (tmp_path / "log" / "data.mdb").stat().st_size
-    assert (tmp_path / "log" / "data.mdb").stat().st_size < size
     reader.close()
 
 
@@ -169,7 +152,7 @@ def test_what_a_killed_reader_held_is_let_go(tmp_path, writer) -> None:
         with lmdb.open(str(path), readonly=True, max_dbs=4) as env:
             return env.readers()
 
-    tell(writer, "write 1 1")
+    tell(writer, "1 1")
     subprocess.run([sys.executable, "-c", _KILLED, str(path)], check=True)
     assert "no active readers" not in readers()
     reader = StepLogReader(path)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from robot_hil.data import codec
 from robot_hil.errors import SpecError, StorageError
-from robot_hil.replay.step_log import StepLog
+from robot_hil.replay.step_log import Appended, StepLog
 
 
 @pytest.fixture
@@ -36,8 +36,6 @@ def test_order_of_arrival_survives_closing(tmp_path, numbered) -> None:
     with StepLog(tmp_path / "log") as log:
         assert _keys(log) == [*(("actor", 1, i) for i in range(3)), ("b", 1, 0), ("b", 1, 1), ("actor", 1, 3)]
         assert [step.seq for step in log.steps(start=4)] == [1, 3]
-        assert log.epochs() == {("actor", 1): (0, 3), ("b", 1): (0, 1)}
-        assert [codec.peek(blob).seq for blob in log.blobs_of("actor", 1, 1, 2)] == [1, 2]
         step = numbered(2)[0]
         back = list(log.steps())[2]
         np.testing.assert_array_equal(back.obs["front"], step.obs["front"])
@@ -67,24 +65,51 @@ def test_gaps_are_counted_and_can_be_filled_or_given_up(tmp_path, numbered) -> N
         assert log.append_many(numbered(7)) == 0
 
 
-@given(st.lists(st.lists(st.integers(0, 12), max_size=5), max_size=8), st.integers(-1, 12))
+def test_what_was_new_is_told_and_gaps_can_be_given_up_at_once(tmp_path, numbered) -> None:
+    def append(*steps) -> Appended:
+        return log.append([memoryview(codec.encode(step)) for step in steps], steps, gaps_are_lost=True)
+
+    with StepLog(tmp_path / "log") as log:
+        assert append(*numbered(0, 1), *numbered(0, actor="b")) == Appended(new=(0, 1, 2), lost=0)
+        assert append(*numbered(1, 4, 4, 7)) == Appended(new=(1, 3), lost=4)
+        assert log.high_water("actor", 1) == 7
+        assert append(*numbered(3)) == Appended(new=(), lost=0)
+        assert append(*numbered(1, actor="b")) == Appended(new=(0,), lost=0)
+        assert append() == Appended(new=(), lost=0)
+        info = log.info()
+        assert (info.steps, info.duplicates, info.lost) == (6, 3, 4)
+    with StepLog(tmp_path / "log") as log:
+        assert (log.high_water("actor", 1), log.high_water("b", 1)) == (7, 1)
+
+
+@given(st.lists(st.tuples(st.lists(st.integers(0, 12), max_size=5), st.booleans()), max_size=8))
 @settings(max_examples=25)
-def test_behaves_as_a_set_of_numbers(tmp_path_factory, small_step, batches, trim: int) -> None:
+def test_behaves_as_a_set_of_numbers(tmp_path_factory, small_step, batches) -> None:
     with StepLog(tmp_path_factory.mktemp("log") / "log", sync=False) as log:
         seen: list[int] = []
-        for batch in batches:
+        below = 0
+        for batch, give_up in batches:
+            if give_up:
+                steps = [small_step(n, epoch=1, seq=n) for n in batch]
+                done = log.append([codec.encode(step) for step in steps], steps, gaps_are_lost=True)
+                fresh = []
+                for n in batch:
+                    if n not in seen and n >= below and n not in fresh:
+                        fresh.append(n)
+                assert [batch[place] for place in done.new] == fresh
+                seen += fresh
+                if batch:
+                    top = max(seen, default=-1) + 1
+                    assert done.lost == sum(n not in seen for n in range(below, top))
+                    below = max(below, top)
+                continue
             new = log.append_many([small_step(n, epoch=1, seq=n) for n in batch])
-            fresh = [n for i, n in enumerate(batch) if n not in seen and n not in batch[:i]]
+            fresh = [n for i, n in enumerate(batch) if n not in seen and n >= below and n not in batch[:i]]
             assert new == len(fresh)
             seen += fresh
-            assert log.high_water("actor", 1) == next(n for n in range(99) if n not in seen) - 1
+            assert log.high_water("actor", 1) == next(n for n in range(below, 99) if n not in seen) - 1
             assert log.info().lost == (max(seen) + 1 - len(seen) if seen else 0)
         assert [step.seq for step in log.steps()] == seen
-        assert log.trim("actor", 1, trim) == sum(n <= trim for n in seen)
-        assert [step.seq for step in log.steps()] == [n for n in seen if n > trim]
-        # what was trimmed is remembered as had, as far as nothing was missing
-        run = range(log.high_water("actor", 1) + 1)
-        assert log.append_many([small_step(n, epoch=1, seq=n) for n in run]) == 0
 
 
 def test_epochs_never_repeat_and_episodes_go_on(tmp_path, numbered) -> None:
@@ -93,11 +118,11 @@ def test_epochs_never_repeat_and_episodes_go_on(tmp_path, numbered) -> None:
         assert [log.new_epoch("actor"), log.new_epoch("b"), log.new_epoch("actor")] == [1, 1, 2]
         log.append_many(numbered(*range(25)))
         assert log.last_episode("actor") == 2
-        log.trim("actor", 1, 24)
-        assert log.info().steps == 0
+        log.append_many(numbered(26, epoch=3))
+        log.append_many(numbered(*range(5), actor="b"))
     with StepLog(tmp_path / "log") as log:
         assert log.new_epoch("actor") == 3
-        assert log.last_episode("actor") == 2
+        assert (log.last_episode("actor"), log.last_episode("b"), log.last_episode("c")) == (2, 0, -1)
         assert log.high_water("actor", 1) == 24
 
 
@@ -144,10 +169,8 @@ def test_at_its_limit_it_says_so_and_keeps_the_rest(tmp_path, small_step) -> Non
         with pytest.raises(StorageError, match="limit of 67108864 bytes"):
             fill()
         assert len(_keys(log)) == stored
-        log.trim("actor", 1, 9)
-        # room made by one transaction may be used by the second after it
-        log.set_meta("x", 0)
-        log.set_meta("x", 1)
+    with StepLog(tmp_path / "log", max_bytes=1 << 28, sync=False) as log:
+        assert len(_keys(log)) == stored
         assert log.append_many([replace(big, epoch=1, seq=stored)]) == 1
 
 
@@ -155,7 +178,7 @@ _FULL_DISK = """
 import resource, signal, sys
 import numpy as np
 from robot_hil.errors import StorageError
-from robot_hil.replay.step_log import StepLog
+from robot_hil.replay.step_log import Appended, StepLog
 from robot_hil.data.step import Step
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 zeros = np.zeros(7, np.float32)
@@ -192,11 +215,8 @@ def test_a_damaged_record_is_named(tmp_path, numbered) -> None:
     image = numbered(1)[0].obs["front"].tobytes()
     content[content.index(image) + 5] ^= 4
     data.write_bytes(content)
-    with StepLog(tmp_path / "log") as log:
-        with pytest.raises(StorageError, match=r"record 1 .*CRC"):
-            list(log.steps())
-        with pytest.raises(StorageError, match="actor/1/1 "):
-            log.blobs_of("actor", 1)
+    with StepLog(tmp_path / "log") as log, pytest.raises(StorageError, match=r"record 1 .*CRC"):
+        list(log.steps())
 
 
 def test_a_file_that_is_no_log_is_refused(tmp_path) -> None:

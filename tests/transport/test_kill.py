@@ -1,5 +1,6 @@
 """Processes die by SIGKILL at any moment; no step is lost or stored twice."""
 
+from robot_hil.replay.spool import Spool
 from robot_hil.replay.step_log import StepLog
 from robot_hil.transport.ingest import IngestServer
 from robot_hil.transport.uplink import Uplink
@@ -28,8 +29,8 @@ def test_the_learner_is_killed_again_and_again(tmp_path, free_port, start_proces
         assert [step.seq for step in steps] == list(range(total))
         assert [step.episode_id for step in steps] == list(range(total))
         assert log.info().lost == 0
-    with StepLog(tmp_path / "spool") as spool:
-        assert spool.info().steps == 0
+    with Spool(tmp_path / "spool", {}) as spool:
+        assert spool.epochs() == {}
 
 
 def test_the_actor_is_killed_again_and_again(tmp_path, start_process, small_spec) -> None:

@@ -12,6 +12,7 @@ import zmq
 from robot_hil.data import codec
 from robot_hil.data.specs import ArraySpec
 from robot_hil.errors import ConfigError, SpecError, StorageError, TransportError
+from robot_hil.replay.spool import Spool
 from robot_hil.replay.step_log import StepLog
 from robot_hil.transport import protocol
 from robot_hil.transport.ingest import IngestServer
@@ -59,6 +60,31 @@ def test_steps_arrive_once_in_order_and_durable(connect, server, log, small_step
     assert server.drain() == []
     assert log.info().steps == server.info().steps == 300
     assert uplink.info().repeated == server.info().duplicates == server.info().lost == 0
+
+
+@pytest.mark.parametrize("sync_after", [0.0, 0.01, 60.0])
+def test_the_actors_disk_may_be_waited_for_later(connect, server, log, tmp_path, small_step, sync_after) -> None:
+    uplink = connect(sync_after=sync_after)
+    for number in range(200):
+        uplink.put(small_step(number))
+    assert uplink.flush(20)
+    assert uplink.info().logged == log.info().steps == 200
+    server.stop()
+    for number in range(200, 300):
+        uplink.put(small_step(number))
+    uplink.stop()  # nobody else has the rest
+    assert uplink.info().logged == 300
+    with Spool(tmp_path / "spool", {}) as spool:
+        assert spool.epochs()[1][1] == 300
+        found = [codec.peek(blob).seq for blob in spool.read(1, 200, 1000)]
+    assert found == list(range(200, 300))
+
+
+def test_without_a_learner_steps_are_on_the_disk_before_anything_else(tmp_path, small_spec, small_step, until) -> None:
+    with Uplink(tmp_path / "spool", small_spec, endpoint="tcp://127.0.0.1:9", sync_after=60.0) as uplink:
+        for number in range(50):
+            uplink.put(small_step(number))
+        until(lambda: uplink.info().logged == 50)
 
 
 def test_several_actors_at_once(connect, server, log, small_step) -> None:
@@ -318,8 +344,7 @@ def test_only_the_right_keys_get_in(tmp_path, log, small_spec, small_step, until
 
 def test_a_full_spool_stops_the_actor_with_a_message(tmp_path, small_spec, small_step, until) -> None:
     with Uplink(tmp_path / "spool", small_spec, endpoint="tcp://127.0.0.1:9") as uplink:
-        uplink._spool._max_bytes = 1 << 20
-        uplink._spool._env.set_mapsize(1 << 20)
+        uplink._delivery.spool._max_bytes = 1 << 20
 
         def fill() -> None:
             for number in range(3000):
@@ -331,8 +356,8 @@ def test_a_full_spool_stops_the_actor_with_a_message(tmp_path, small_spec, small
             fill()
         logged = uplink.info().logged
         assert logged > 0
-    with StepLog(tmp_path / "spool") as spool:
-        assert spool.high_water("actor", 1) == logged - 1
+    with Spool(tmp_path / "spool", {}) as spool:
+        assert spool.epochs() == {1: (0, logged)}
 
 
 def test_nothing_acts_before_start_and_closing_twice_is_legal(tmp_path, log, small_spec, small_step) -> None:
