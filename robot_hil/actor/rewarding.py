@@ -90,6 +90,13 @@ class Judge:
             self._note(self._judge(self._index, obs))
         return self.last
 
+    def forget_hits(self) -> None:
+        """A person has answered for what was taken for success: nobody need be asked again."""
+        if self.hits:
+            self.hits.clear()
+        else:
+            self.ended = ()
+
     def close(self) -> None:
         """End the thread; legal twice."""
         self.end_episode()

@@ -101,6 +101,13 @@ def record(argv: Arguments) -> int:
     return 0 if count >= parsed.experiment.demos else 130
 
 
+def reward(argv: Arguments) -> int:
+    """Success told from images."""
+    from robot_hil.cli.reward.commands import reward as work
+
+    return work(argv)
+
+
 def teleop(argv: Arguments) -> int:
     """Drive the robot without learning."""
     from robot_hil.cli import options
@@ -244,6 +251,7 @@ RUN: dict[str, Callable[[Arguments], int]] = {
     "actor": actor,
     "learner": learner,
     "record": record,
+    "reward": reward,
     "teleop": teleop,
     "console": console,
     "doctor": doctor,

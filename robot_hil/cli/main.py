@@ -14,6 +14,7 @@ COMMANDS = {
     "actor": "only the actor of an experiment, e.g. on the robot's computer",
     "learner": "only the learner of an experiment, e.g. on the computer with the GPU",
     "record": "record demonstrations, for `train --demos-from`",
+    "reward": "success told from camera images: record frames, train, check, label",
     "teleop": "drive the simulated arm by hand: keyboard, gamepad, SpaceMouse, headset; no learning",
     "console": "the operator's page for a run: cameras, buttons, curves, stored episodes",
     "doctor": "check devices, permissions, cameras, ports; measure rate and age of a device",
@@ -30,6 +31,7 @@ EXAMPLES = """examples:
   robot-hil record pick_cube --teleop console --demos 20
   robot-hil train pick_cube --teleop spacemouse console
   robot-hil train --resume runs/mine
+  robot-hil reward record runs/mine --out frames
   robot-hil eval runs/mine --episodes 100
   robot-hil report runs/mine runs/other
 """

@@ -14,17 +14,18 @@ from robot_hil.actor.seeding import Stream
 from robot_hil.cli import compose
 from robot_hil.cli.operator import make_operator
 from robot_hil.cli.operator_options import NOBODY, OperatorOptions
+from robot_hil.cli.reward.online import make_reward
 from robot_hil.cli.runfolder import RunFolder
-from robot_hil.cli.status import status_of
+from robot_hil.cli.status import live_of, row_of, status_of
 from robot_hil.clock import Clock, MonotonicClock, VirtualClock
 from robot_hil.console.messages import Status
-from robot_hil.data.labels import LabelRow, Verdict
+from robot_hil.data.labels import EpisodeKey, LabelRow, Verdict
 from robot_hil.data.step import Step
 from robot_hil.data.teleop import TeleopEvent
 from robot_hil.errors import OperatorAbsentError, SafetyError
 from robot_hil.protocols import Agent, TeleopDevice
 from robot_hil.report.labels import write_label
-from robot_hil.report.metrics import RECORDED, EpisodeRow, LiveFile, LiveState, Phase
+from robot_hil.report.metrics import RECORDED, EpisodeRow, LiveFile, Phase
 
 if TYPE_CHECKING:
     from robot_hil.experiments.base import Experiment
@@ -34,13 +35,16 @@ PHASES: dict[Stream, Phase] = {
     Stream.DEMO: "demo", Stream.TRAIN: "train", Stream.CHECK: "check", Stream.EVAL: "eval"
 }  # fmt: skip
 _MAX_FAULTS = 10
+HOLD_STEPS = 10
+"""Steps of success after which an episode ends in which a person marks what can be seen."""
 
 
 class Robot:
     """One environment with its person and policy. Nothing moves before `run`.
 
     `sink` gets every step of DEMO and TRAIN episodes, `between` is called after each step, `throttle` (simulation only)
-    may hold the robot between two steps.
+    may hold the robot between two steps. With `marks` a person's verdicts end nothing and go there, nor does the
+    environment's own success end anything before it has lasted `HOLD_STEPS`.
     """
 
     def __init__(
@@ -56,6 +60,7 @@ class Robot:
         actor_id: str = "actor",
         render_mode: str | None = None,
         operator: OperatorOptions = NOBODY,
+        marks: "Callable[[TeleopEvent], object] | None" = None,
     ) -> None:
         from robot_hil.envs.base import spec_of
 
@@ -63,6 +68,10 @@ class Robot:
         if operator.wanted and compose.has_pictures(experiment):
             render_mode = "rgb_array"
         self.env = compose.make_env(experiment, render_mode)
+        if marks is not None or experiment.reward_model:
+            from robot_hil.cli.reward.env import going_on
+
+            self.env = going_on(self.env, HOLD_STEPS if marks is not None else 0)
         self.spec = spec_of(self.env)
         agent.bind(self.spec)
         self.policy = AgentPolicy(agent)
@@ -87,6 +96,9 @@ class Robot:
         }
         self.operator = make_operator(self, operator, self._clock) if operator.wanted else None
         """Devices and console of a person, None where there is none."""
+        self._marks = marks
+        self.reward = make_reward(self) if experiment.reward_model else None
+        """Tells success from images, None where the environment does."""
         self._guard = Guard(self.gate, self.arbiter) if experiment.realtime and self.operator is None else None
         self.epoch: Callable[[], int] = lambda: 0
         """Epoch under which the steps of the episode under way are stored."""
@@ -94,7 +106,7 @@ class Robot:
         """Actor, epoch and number of the newest recorded episode that is over."""
         self.phase: Phase = "demo"
         self.episode = 0
-        self.steps = self._human = self._onsets = 0
+        self.steps = self.human = self.onsets = 0
         self._faults = 0
 
     # -- state that outlives the process ---------------------------------------------------------------------------
@@ -147,7 +159,10 @@ class Robot:
         ends, and nothing moves before the operator cleared and resumed; else, on a real robot, it raises.
         """
         self.phase, self.episode = PHASES[stream], episode_id
-        self.steps = self._human = self._onsets = 0
+        self.steps = self.human = self.onsets = 0
+        if self.reward is not None:
+            key = (self._actor_id, self.epoch(), episode_id)
+            self.reward.begin_episode(key, recorded=self.phase in RECORDED)
         loop = self.loop = self._make_loop(stream)
         if self._stop:
             loop.request_stop()
@@ -174,7 +189,7 @@ class Robot:
             return None
         if self.phase in RECORDED:
             self.last_episode = (self._actor_id, self.epoch(), self.episode)
-        return self._row(result)
+        return row_of(self, result)
 
     @property
     def checking(self) -> bool:
@@ -208,6 +223,8 @@ class Robot:
         """Release the environment; legal twice."""
         if self.operator is not None:
             self.operator.stop()
+        if self.reward is not None:
+            self.reward.close()
         if self._guard is not None:
             self._guard.stop()
         for person in self._persons.values():
@@ -226,6 +243,7 @@ class Robot:
                 operated=self.operator is not None,
                 demos_wait=bool(self._operated.teleop),
                 hold_timeout_s=600.0 if self.operator is None else float("inf"),
+                marks=self._marks is not None,
             ),
         )
         return ControlLoop(
@@ -241,6 +259,9 @@ class Robot:
             spec=self.spec,
             idle=self._idle,
             on_late_verdict=self._label_last,
+            on_false_positive=None if self.reward is None else self.reward.contradicted,
+            on_mark=self._marks or (lambda event: None),
+            judge=None if self.reward is None else self.reward.judge,
         )
 
     def _teleop(self, stream: Stream) -> "TeleopDevice | None":
@@ -254,20 +275,23 @@ class Robot:
 
     def _label_last(self, event: TeleopEvent) -> None:
         """Keep a verdict that came when the episode was over."""
-        if self.last_episode is None:
-            return
-        actor_id, epoch, episode_id = self.last_episode
+        if self.last_episode is not None:
+            self.label(self.last_episode, Verdict(event.kind.value), event.source)
+
+    def label(self, key: EpisodeKey, verdict: Verdict, operator: str, reason: str = "") -> None:
+        """Keep a person's verdict on an episode, also on one whose end has yet to come."""
+        actor_id, epoch, episode_id = key
         row = LabelRow(
-            actor_id=actor_id,
-            epoch=epoch,
-            episode_id=episode_id,
-            verdict=Verdict(event.kind.value),
-            operator=event.source,
+            actor_id=actor_id, epoch=epoch, episode_id=episode_id, verdict=verdict, reason=reason, operator=operator,
             t=time.time(),
-        )
+        )  # fmt: skip
         write_label(self.run_folder.path, row)
+        self.log("info", f"episode {episode_id} labelled {verdict.value} by {operator}")
+
+    def log(self, level: str, text: str) -> None:
+        """Write a line into the console's event log; nowhere else without one."""
         if self.operator is not None:
-            self.operator.log("info", f"episode {episode_id} labelled {event.kind.value} by {event.source}")
+            self.operator.log(level, text)
 
     def _idle(self) -> None:
         """While the loop waits for a person: fresh images, and a sign of life."""
@@ -278,8 +302,8 @@ class Robot:
 
     def _take(self, step: Step) -> None:
         self.steps += 1
-        self._human += step.is_human
-        self._onsets += step.onset
+        self.human += step.is_human
+        self.onsets += step.onset
         if self.phase == "train":
             self.env_steps += 1
         if self.phase in RECORDED:
@@ -290,37 +314,8 @@ class Robot:
             self.operator.look(self.env, {name: step.obs[name] for name in self.spec.images})
         self.between()
 
-    def _row(self, result: EpisodeResult | None) -> EpisodeRow:
-        realtime = self.experiment.realtime and result is not None
-        return EpisodeRow(
-            t_wall_s=self.run_folder.now(),
-            env_steps=self.env_steps,
-            episode_id=self.episode,
-            steps=self.steps,
-            success=result is not None and result.success,
-            human_steps=self._human,
-            interventions=self._onsets,
-            phase=self.phase,
-            policy_version=self.policy.version if self.phase != "demo" else -1,
-            policy_age_s=self.policy_age() if self.phase != "demo" else None,
-            deadline_misses=result.deadline_misses if result is not None else 0,
-            lateness_p99_s=result.lateness_p99_s if result is not None and realtime else None,
-        )
-
     def _write_live(self, control: str, force: bool = False) -> None:
-        self._live.write(
-            LiveState(
-                t_wall_s=self.run_folder.now(),
-                phase=self.phase,
-                control=control,
-                env_steps=self.env_steps,
-                episode_id=self.episode,
-                policy_version=self.policy.version,
-                policy_age_s=self.policy_age(),
-                message=self.message,
-            ),
-            force,
-        )
+        self._live.write(live_of(self, control), force)
 
     def _recover(self) -> None:
         """Clear the gate of a simulated arm; a reset takes away what it pressed against."""

@@ -1,4 +1,4 @@
-"""What the console shows of a robot: one picture of everything, made from any thread."""
+"""What is shown and kept of a robot: a picture of everything for the console, a row per episode, the live file."""
 
 import time
 from typing import TYPE_CHECKING
@@ -7,13 +7,15 @@ from robot_hil.actor.arbiter import ArbiterState
 from robot_hil.actor.arms import ArmsArbiter
 from robot_hil.console.messages import Device, Status
 from robot_hil.data.teleop import DeviceInfo, SampleStatus
+from robot_hil.report.metrics import EpisodeRow, LiveState
 
 if TYPE_CHECKING:
+    from robot_hil.actor.episode import EpisodeResult
     from robot_hil.cli.robot import Robot
 
 
 def status_of(robot: "Robot") -> Status:
-    """Return the state of `robot` now."""
+    """Return the state of `robot` now; any thread may ask."""
     loop = robot.loop
     desk = loop.desk if loop is not None else None
     waiting = desk.waiting if desk is not None else ""
@@ -47,6 +49,40 @@ def status_of(robot: "Robot") -> Status:
         tool=None if tool is None else tuple(tool.pos_base.tolist()),
         gripper=None if tool is None else tool.gripper_width,
         waiting=waiting,
+        reward=robot.reward.status() if robot.reward is not None else None,
+    )
+
+
+def row_of(robot: "Robot", result: "EpisodeResult | None") -> EpisodeRow:
+    """Return the row of the episode that is over; `result` is None when the safety gate ended it."""
+    realtime = robot.experiment.realtime and result is not None
+    return EpisodeRow(
+        t_wall_s=robot.run_folder.now(),
+        env_steps=robot.env_steps,
+        episode_id=robot.episode,
+        steps=robot.steps,
+        success=result is not None and result.success,
+        human_steps=robot.human,
+        interventions=robot.onsets,
+        phase=robot.phase,
+        policy_version=robot.policy.version if robot.phase != "demo" else -1,
+        policy_age_s=robot.policy_age() if robot.phase != "demo" else None,
+        deadline_misses=result.deadline_misses if result is not None else 0,
+        lateness_p99_s=result.lateness_p99_s if result is not None and realtime else None,
+    )
+
+
+def live_of(robot: "Robot", control: str) -> LiveState:
+    """Return what the terminal shows."""
+    return LiveState(
+        t_wall_s=robot.run_folder.now(),
+        phase=robot.phase,
+        control=control,
+        env_steps=robot.env_steps,
+        episode_id=robot.episode,
+        policy_version=robot.policy.version,
+        policy_age_s=robot.policy_age(),
+        message=robot.message,
     )
 
 

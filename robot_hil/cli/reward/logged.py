@@ -4,17 +4,22 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from robot_hil.cli.reward.frames import Taking, chosen, labels_of, success_of
+from robot_hil.cli.reward import show
+from robot_hil.cli.reward.frames import Taking, chosen, classes_of, labels_of, success_of
 from robot_hil.cli.runfolder import RunFolder
 from robot_hil.data.codec import Header
 from robot_hil.data.labels import EpisodeKey, Verdict
 from robot_hil.data.reward import LabelledFrame
 from robot_hil.data.specs import EnvSpec, Observation
-from robot_hil.errors import StorageError
-from robot_hil.policies.reward.dataset import FrameSet
+from robot_hil.errors import ConfigError, StorageError
+from robot_hil.policies.reward.dataset import DATASET_FILE, FrameSet
 from robot_hil.replay.log_reader import StepLogReader
 from robot_hil.report.labels import read_labels
+
+if TYPE_CHECKING:
+    from robot_hil.cli.reward.options import FromRuns
 
 
 @dataclass(slots=True)
@@ -78,7 +83,7 @@ class Taken:
 
 
 def take_run(
-    run: RunFolder, frames: FrameSet, taking: Taking, tick: Callable[[int, int], object] = lambda done, of: None
+    run: RunFolder, frames: FrameSet, taking: Taking, tick: Callable[[float], object] = lambda share: None
 ) -> Taken:
     """Add frames of the episodes of `run` to `frames`; episodes that are in it already, or were discarded, are not."""
     verdicts, known = read_labels(run.path), set(frames.episodes)
@@ -86,7 +91,7 @@ def take_run(
     won, count, successes, skipped, labels_taken = success_of(frames.classes), 0, 0, 0, Counter[int]()
     try:
         for done, episode in enumerate(episodes):
-            tick(done, len(episodes))
+            tick((done + 1) / len(episodes))
             label = verdicts.get(episode.key)
             verdict = label.verdict if label is not None else None
             key = key_in_set(run, episode.key)
@@ -114,6 +119,47 @@ def take_run(
     return Taken(count, successes, skipped, labels_taken)
 
 
+def record_logged(asked: "FromRuns") -> int:
+    """Fill a data set from run folders; return the exit code. An interruption leaves what was taken so far."""
+    classes = classes_of(0, asked.three_way)
+    runs = [RunFolder(path) for path in asked.runs]
+    for run in runs:
+        run.config()  # says so when it is no run folder
+    frames = open_or_create(asked.out, classes, lambda: spec_of_run(runs[0]))
+    for run in runs:
+        with show.bar(str(run.path)) as told:
+            taken = take_run(run, frames, asked.taking, told)
+        counts = ", ".join(f"{taken.frames[label]} {name}" for label, name in enumerate(frames.classes))
+        known = f"; {taken.known} more were there already" if taken.known else ""
+        print(f"{run.path}: {taken.episodes} episodes, {taken.successes} of them a success: {counts}{known}")
+    tell_counts(frames)
+    return 0
+
+
+def open_or_create(path: Path, classes: tuple[str, ...], spec: Callable[[], EnvSpec]) -> FrameSet:
+    """Return the data set at `path`, a new one if there is none; refuses one of other classes."""
+    if not (path / DATASET_FILE).exists():
+        return FrameSet.create(path, classes, spec())
+    frames = FrameSet.open(path)
+    if frames.classes != classes:
+        raise ConfigError(
+            f"{path} has the classes {', '.join(frames.classes)}, asked for are {', '.join(classes)}. Choose another "
+            "--out, or leave --three-way and --stages as they were."
+        )
+    return frames
+
+
+def tell_counts(frames: FrameSet) -> None:
+    """Print what a data set holds, and what to do next."""
+    counts = frames.counts
+    words = ", ".join(f"{count} {name}" for name, count in counts.items())
+    print(f"{frames.path} holds {words}, of {len(frames.episodes)} episodes.")
+    if missing := [name for name, count in counts.items() if not count]:
+        print(f"It cannot be trained from yet: there is no frame of {' or '.join(missing)}.")
+    else:
+        print(f"Train a model: robot-hil reward train {frames.path} --out model")
+
+
 def spec_of_run(run: RunFolder) -> EnvSpec:
     """Return what the robot of a run sees and does."""
     from robot_hil.cli import compose, options
@@ -125,10 +171,3 @@ def spec_of_run(run: RunFolder) -> EnvSpec:
         return spec_of(env)
     finally:
         env.close()
-
-
-def is_run(path: Path) -> bool:
-    """Return whether `path` is a run folder."""
-    from robot_hil.cli.runfolder import CONFIG_FILE
-
-    return (path / CONFIG_FILE).exists()

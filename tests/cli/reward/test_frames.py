@@ -57,7 +57,9 @@ def test_a_verdict_stands_above_the_key_and_that_above_the_environment(
     assert labels[-1] == int(success)
 
 
-def test_frames_that_only_the_environment_calls_a_success_are_success_if_it_lasts(headers: Any, small_step: Any) -> None:
+def test_frames_that_only_the_environment_calls_a_success_are_success_if_it_lasts(
+    headers: Any, small_step: Any
+) -> None:
     steps = headers(6, success=True)
     for index in (3, 4):
         steps[index].success = True
@@ -94,7 +96,7 @@ def test_classes() -> None:
     assert classes_of(3, False) == ("stage_1", "stage_2", "success")
     assert [success_of(classes_of(*asked)) for asked in ((0, False), (0, True), (4, False))] == [1, 1, 3]
     for wrong in ((1, False), (-2, False), (3, True)):
-        with pytest.raises(ConfigError, match="--stages|--three-way"):
+        with pytest.raises(ConfigError, match=r"--stages|--three-way"):
             classes_of(*wrong)
 
 
