@@ -150,7 +150,8 @@ def evaluate(argv: Arguments) -> int:
     config = run.config()
     parsed = options.parse("train", options.Train, config["argv"], run.path)
     seed = int(config["seed"]) if asked.seed is None else asked.seed
-    return module.evaluate(parsed.experiment, run, saved_at, seed, asked.episodes, parsed.options.operator)
+    experiment = replace(parsed.experiment, backend=asked.backend or parsed.experiment.backend)
+    return module.evaluate(experiment, run, saved_at, seed, asked.episodes, parsed.options.operator)
 
 
 def report(argv: Arguments) -> int:

@@ -118,6 +118,8 @@ class Eval:
     """How many."""
     seed: int | None = None
     """Seed of the episodes; the run's own by default."""
+    backend: Literal["auto", "torch", "jax"] | None = None
+    """Library that computes; the run's own by default. A policy learnt by one acts in the other."""
 
 
 @dataclass(frozen=True, kw_only=True)
