@@ -13,12 +13,12 @@ import sys
 import tempfile
 import time
 import zlib
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from timing import CpuUse, Work, seconds_of
 
 from robot_hil.data.specs import Array
 from robot_hil.report.machine import Result, write_results
@@ -72,46 +72,8 @@ class Floors:
     """Share that other processes of this machine took, in [0, 1]."""
 
 
-class CpuUse:
-    """Who had the processors since this was made; one more figure to judge a measurement by."""
-
-    def __init__(self) -> None:
-        self._ticks, self._own = self._read()
-
-    def shares(self) -> tuple[float, float]:
-        """Return what the host stole and what other processes used, as shares of all processor time since."""
-        ticks, own = self._read()
-        spent = [after - before for before, after in zip(self._ticks, ticks, strict=True)]
-        total = max(1.0, sum(spent))
-        user, nice, system, _idle, _wait, irq, softirq, steal = spent
-        tick = os.sysconf("SC_CLK_TCK")
-        others = user + nice + system + irq + softirq - (own - self._own) * tick
-        return steal / total, min(1.0, max(0.0, others / total))
-
-    @staticmethod
-    def _read() -> tuple[list[float], float]:
-        """Return the eight counters of the whole machine [ticks] and this process's and its children's time [s]."""
-        try:
-            ticks = [float(part) for part in Path("/proc/stat").read_text().split()[1:9]]
-        except OSError:
-            ticks = [0.0] * 8  # not Linux: nothing is known
-        return ticks, sum(os.times()[:4])
-
-
-def seconds_of(work: Callable[[], object], seconds: float, at_least: int = 3) -> list[float]:
-    """Return how long each call of `work` took, after one that is not counted, for about `seconds`."""
-    work()
-    times: list[float] = []
-    end = time.perf_counter() + seconds
-    while len(times) < at_least or time.perf_counter() < end:
-        begin = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - begin)
-    return times
-
-
-def matmul_rate(size: int, batch: int, dtype: str, seconds: float, device: str = "cpu") -> float:
-    """Return FLOP/s of `batch` products of two square matrices at once; `dtype` as torch names it."""
+def product_work(size: int, batch: int, dtype: str, device: str = "cpu") -> Work:
+    """Return a work that multiplies `batch` pairs of square matrices at once; `dtype` as torch names it."""
     import torch
 
     a, b = (torch.randn(batch, size, size, device=device).to(getattr(torch, dtype)) for _ in range(2))
@@ -122,7 +84,12 @@ def matmul_rate(size: int, batch: int, dtype: str, seconds: float, device: str =
         if device != "cpu":
             torch.cuda.synchronize()
 
-    return 2.0 * batch * size**3 / min(seconds_of(work, seconds))
+    return work
+
+
+def matmul_rate(size: int, batch: int, dtype: str, seconds: float, device: str = "cpu") -> float:
+    """Return FLOP/s of `product_work`."""
+    return 2.0 * batch * size**3 / min(seconds_of(product_work(size, batch, dtype, device), seconds))
 
 
 def product_rates(seconds: float) -> dict[str, float]:
@@ -139,8 +106,8 @@ def product_rates(seconds: float) -> dict[str, float]:
     }
 
 
-def conv_rate(seconds: float, dtype: str = "float32", device: str = "cpu") -> float:
-    """Return FLOP/s of the convolution `CONVOLUTION`, with the channels last in memory, which is the faster way."""
+def conv_work(dtype: str, device: str = "cpu") -> Work:
+    """Return a work that is the convolution `CONVOLUTION`, channels last in memory, which is the faster way."""
     import torch
 
     n, channels, side, kernel = CONVOLUTION.values()
@@ -149,12 +116,23 @@ def conv_rate(seconds: float, dtype: str = "float32", device: str = "cpu") -> fl
     weights = torch.randn(channels, channels, kernel, kernel, **kind).to(memory_format=torch.channels_last)
 
     def work() -> None:
-        torch.nn.functional.conv2d(images, weights, padding=kernel // 2)
+        with torch.inference_mode():
+            torch.nn.functional.conv2d(images, weights, padding=kernel // 2)
         if device != "cpu":
             torch.cuda.synchronize()
 
-    with torch.inference_mode():
-        return 2.0 * n * channels**2 * kernel**2 * side**2 / min(seconds_of(work, seconds))
+    return work
+
+
+def conv_flop() -> float:
+    """Return the operations of `conv_work`."""
+    n, channels, side, kernel = CONVOLUTION.values()
+    return 2.0 * n * channels**2 * kernel**2 * side**2
+
+
+def conv_rate(seconds: float, dtype: str = "float32", device: str = "cpu") -> float:
+    """Return FLOP/s of `conv_work`."""
+    return conv_flop() / min(seconds_of(conv_work(dtype, device), seconds))
 
 
 def aligned(shape: tuple[int, ...]) -> Array:
