@@ -1,30 +1,44 @@
 """How fast the replay buffer takes steps in and gives batches out, beside what this machine's memory can do.
 
-Writes `benchmarks/results/replay_speed.json`. Takes about half a minute and `--slots` x 148 kB of memory.
+`python benchmarks/replay_speed.py` writes benchmarks/results/replay_speed.json. Every figure is taken in turn with its
+floor, the bare copy of the same bytes, so that a busy machine slows both alike; both are medians. Takes a minute and
+`--slots` x 98.6 kB of memory, and a gigabyte more.
 """
 
 import argparse
-import datetime
-import json
-import os
-import platform
-import subprocess
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from floors import FRAME, RECORD, aligned
 
-from robot_hil.data.specs import ArraySpec
+from robot_hil.data.specs import Array, ArraySpec
 from robot_hil.data.step import Segment, Step
 from robot_hil.methods.anchored import Anchored
+from robot_hil.methods.base import Method
 from robot_hil.methods.hil_serl import HilSerl
 from robot_hil.replay.buffer import ReplayBuffer
+from robot_hil.report.machine import Result, write_results
 
-RESULT = Path(__file__).parent / "results" / "replay_speed.json"
+RESULTS = Path(__file__).parent / "results" / "replay_speed.json"
 CAMERAS = {name: ArraySpec(shape=(128, 128, 3), dtype="uint8") for name in ("front", "wrist")}
 STATE = {"state": ArraySpec(shape=(20,))}
-ACTION_DIM, BATCH, EPISODE = 7, 256, 100
+FEATURES = {"encoding": ArraySpec(shape=(2, 4096), dtype="float16", variants=8)}
+ACTION_DIM, BATCH, EPISODE, CHUNK = 7, 256, 100, 500
+INSERT_TARGET, SAMPLE_TARGET, STATE_TARGET, BYTES_TARGET = 20_000, 190, 600, 98_600
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Size:
+    """How much is measured."""
+
+    slots: int
+    seconds: float
+    """Of each comparison."""
 
 
 def steps(observation: dict[str, ArraySpec], count: int) -> list[Step]:
@@ -57,7 +71,7 @@ def steps(observation: dict[str, ArraySpec], count: int) -> list[Step]:
     return made
 
 
-def median_seconds(*works: Callable[[], object], seconds: float = 2.0) -> list[float]:
+def seconds_of(*works: Callable[[], object], seconds: float) -> list[float]:
     """Return the median time of each of `works`, called in turn so that a busy machine is unfair to none."""
     for work in works:
         work()
@@ -71,79 +85,253 @@ def median_seconds(*works: Callable[[], object], seconds: float = 2.0) -> list[f
     return [float(np.median(taken)) for taken in times]
 
 
-def bare_gather(slots: int) -> Callable[[], object]:
-    """Return what the machine itself can do: copying as many random 49 kB rows as a batch has out of a large array."""
-    rng = np.random.default_rng(0)
-    array = np.ones((slots, 128 * 128 * 3), np.uint8)
-    out = np.empty((4 * BATCH, array.shape[1]), np.uint8)
-    return lambda: np.take(array, rng.integers(0, slots, 4 * BATCH), axis=0, out=out, mode="clip")
+class Inserting:
+    """Adds the same steps again and again, always as another log; `CHUNK` of them in a call."""
+
+    def __init__(self, buffer: ReplayBuffer, some: Sequence[Step]) -> None:
+        self._buffer, self._steps, self._done = buffer, some, 0
+
+    def __call__(self) -> None:
+        """Add the next chunk."""
+        per_log = len(self._steps) // CHUNK
+        log, chunk = divmod(self._done, per_log)
+        for step in self._steps[chunk * CHUNK : (chunk + 1) * CHUNK]:
+            self._buffer.add(step, source=f"again {log}")
+        self._done += 1
 
 
-def measure(slots: int) -> list[tuple[str, float, str, float | None]]:
-    """Return name, value, unit and target (None: no target) of everything."""
-    rng = np.random.default_rng(0)
-    rows: list[tuple[str, float, str, float | None]] = []
-    buffer = ReplayBuffer(CAMERAS | STATE, ACTION_DIM, slots)
-    fresh = steps(CAMERAS | STATE, slots - slots // EPISODE)
-    begin = time.perf_counter()
-    for step in fresh:
+class Copying:
+    """Copies the frames of `CHUNK` steps into rows of a large array: what inserting cannot beat."""
+
+    def __init__(self, array: Array, some: Sequence[Step]) -> None:
+        self._array, self._done = array, 0
+        self._frames = [step.obs[name].reshape(-1) for step in some[:32] for name in CAMERAS]
+
+    def __call__(self) -> None:
+        """Copy the next chunk."""
+        begin = self._done * 2 * CHUNK % (len(self._array) - 2 * CHUNK + 1)
+        for i in range(2 * CHUNK):
+            self._array[begin + i] = self._frames[i % len(self._frames)]
+        self._done += 1
+
+
+def gathering(sources: Sequence[Array], threads: int) -> Callable[[], object]:
+    """Return what the machine itself can do: copying the random rows of one batch out of `sources`, twice of each."""
+    rng, outs = np.random.default_rng(0), [aligned((BATCH, source.shape[1])) for source in (*sources, *sources)]
+    pool = ThreadPoolExecutor(threads)
+
+    def part(source: Array, rows: Array, out: Array) -> None:
+        np.take(source, rows, axis=0, out=out, mode="clip")
+
+    def work() -> None:
+        cut = BATCH // threads
+        for source, out in zip((*sources, *sources), outs, strict=True):
+            rows = rng.integers(0, len(source), BATCH)
+            parts = [slice(i * cut, (i + 1) * cut) for i in range(threads)]
+            others = [pool.submit(part, source, rows[p], out[p]) for p in parts[1:]]
+            part(source, rows[parts[0]], out[parts[0]])
+            for other in others:
+                other.result()
+
+    return work
+
+
+def sampling(buffer: ReplayBuffer, method: Method) -> Callable[[], object]:
+    """Return how a batch is drawn by `method`, into arrays used again."""
+    rng, out = np.random.default_rng(0), buffer.empty_batch(BATCH)
+    return lambda: buffer.sample_view(method, rng, BATCH, 0.97, 0, out)
+
+
+def first_inserts(buffer: ReplayBuffer, some: Sequence[Step]) -> Result:
+    """Fill the buffer, the first gigabyte in turn with bare copies into memory as new as the buffer's."""
+    chunks = min(len(some), 10_000) // CHUNK
+    copy = Copying(np.empty((2 * CHUNK * (chunks + 1), FRAME), np.uint8), some)
+    own, bare = [], []
+    for i in range(chunks):
+        begin = time.perf_counter()
+        for step in some[i * CHUNK : (i + 1) * CHUNK]:
+            buffer.add(step)
+        own.append(time.perf_counter() - begin)
+        copy()
+        bare.append(time.perf_counter() - begin - own[-1])
+    for step in some[chunks * CHUNK :]:
         buffer.add(step)
-    rows.append(
-        ("insert, two 128x128 cameras, memory first touched", len(fresh) / (time.perf_counter() - begin), "1/s", 20_000)
+    return Result(
+        name="insert, two 128x128 cameras, memory first touched",
+        value=CHUNK / float(np.median(own)),
+        unit="1/s",
+        higher_is_better=True,
+        floor=CHUNK / float(np.median(bare)),
+        note="the system makes memory when it is first written; floor: bare copies into new memory",
     )
-    rows.append(("memory per transition, two 128x128 cameras", buffer.bytes_per_slot, "B", 98_600))
 
-    out = buffer.empty_batch(BATCH)
-    batch_bytes = 4 * BATCH * 128 * 128 * 3
-    one, three, bare = median_seconds(
-        lambda: buffer.sample_view(HilSerl(), rng, BATCH, 0.97, 0, out),
-        lambda: buffer.sample_view(Anchored(), rng, BATCH, 0.97, 0, out),
-        bare_gather(slots),
+
+def adding_beside_sampling(buffer: ReplayBuffer, some: Sequence[Step], seconds: float) -> Result:
+    """Measure how long a step waits while another thread draws batches without a pause."""
+    stop, sample, taken = threading.Event(), sampling(buffer, Anchored()), []
+
+    def work() -> None:
+        while not stop.is_set():
+            sample()
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    end = time.perf_counter() + seconds
+    for step in some:
+        if time.perf_counter() > end:
+            break
+        begin = time.perf_counter()
+        buffer.add(step, source="beside")
+        taken.append(time.perf_counter() - begin)
+        time.sleep(0.002)
+    stop.set()
+    thread.join()
+    return Result(
+        name="add, evicting, beside a thread that samples without pause, p99",
+        value=1e3 * float(np.percentile(taken, 99)),
+        unit="ms",
+        higher_is_better=False,
+        note=f"{len(taken)} steps, one every 2 ms",
     )
-    rows.append(("random gather of 49 kB rows, the machine itself", batch_bytes / bare / 1e9, "GB/s", None))
-    for name, taken in (("one-step", one), ("three-step", three)):
-        rows.append((f"sample 256 {name}, two 128x128 cameras, obs and next", 1 / taken, "1/s", 173))
-        rows.append((f"sample 256 {name}, two cameras, share of the bare gather's speed", bare / taken, "", 0.8))
 
-    begin = time.perf_counter()
-    again = [step for step in fresh if step.segment is not Segment.DEMO][: slots // 2]
-    for step in again:
-        buffer.add(step, source="again")
-    rows.append(("insert, two 128x128 cameras, evicting", len(again) / (time.perf_counter() - begin), "1/s", 20_000))
 
-    small = ReplayBuffer(STATE, ACTION_DIM, 50_000)
-    facts = steps(STATE, 40_000)
-    begin = time.perf_counter()
-    for step in facts:
-        small.add(step)
-    rows.append(("insert, state", len(facts) / (time.perf_counter() - begin), "1/s", None))
-    (median,) = median_seconds(lambda: small.sample_view(Anchored(), rng, BATCH, 0.97, 0))
-    rows.append(("sample 256 three-step, state", 1 / median, "1/s", 600))
-    every = small.rows("online")
-    small.set_weights(every, rng.random(len(every)))
-    (median,) = median_seconds(lambda: small.sample_view(Anchored(), rng, BATCH, 0.97, 0))
-    rows.append(("sample 256 three-step, state, weighted", 1 / median, "1/s", None))
-    return rows
+def measure_images(size: Size) -> list[Result]:
+    """Measure the buffer with two cameras."""
+    buffer = ReplayBuffer(CAMERAS | STATE, ACTION_DIM, size.slots)
+    fresh = steps(CAMERAS | STATE, size.slots - size.slots // EPISODE)
+    results = [first_inserts(buffer, fresh)]
+    sources = [aligned((min(size.slots, 10_000), FRAME)) for _ in CAMERAS]
+    again = [step for step in fresh if step.segment is not Segment.DEMO]
+    own, bare = seconds_of(Inserting(buffer, again), Copying(sources[0], fresh), seconds=size.seconds)
+    results.append(
+        Result(
+            name="insert, two 128x128 cameras, evicting",
+            value=CHUNK / own,
+            unit="1/s",
+            higher_is_better=True,
+            target=INSERT_TARGET,
+            floor=CHUNK / bare,
+            note="floor: bare copies of the two frames",
+        )
+    )
+    results.append(
+        Result(
+            name="memory per transition, two 128x128 cameras",
+            value=buffer.bytes_per_slot,
+            unit="B",
+            higher_is_better=False,
+            target=BYTES_TARGET,
+            floor=RECORD + 4 * 20,
+            note="floor: the observation alone",
+        )
+    )
+    views = {"one-step": sampling(buffer, HilSerl()), "three-step": sampling(buffer, Anchored())}
+    bare_works = [gathering(sources, threads) for threads in (1, 2)]
+    *drawn, one, two = seconds_of(*views.values(), *bare_works, seconds=size.seconds)
+    for threads, taken in ((1, one), (2, two)):
+        rate = 2 * BATCH * RECORD / taken / 1e9
+        name = f"bare gather of a batch's frames, {threads} thread{'s' * (threads > 1)}"
+        results.append(Result(name=name, value=rate, unit="GB/s", higher_is_better=True))
+    for name, taken in zip(views, drawn, strict=True):
+        results.append(
+            Result(
+                name=f"sample 256 {name}, two 128x128 cameras, obs and next",
+                value=1 / taken,
+                unit="1/s",
+                higher_is_better=True,
+                target=SAMPLE_TARGET,
+                floor=1 / min(one, two),
+                note="floor: the faster bare gather; to reach: 80 % of it",
+            )
+        )
+        results.append(
+            Result(
+                name=f"sample 256 {name}, two cameras, share of the bare gather's speed",
+                value=min(one, two) / taken,
+                unit="",
+                higher_is_better=True,
+                target=0.8,
+            )
+        )
+    results.append(adding_beside_sampling(buffer, again, size.seconds))
+    return results
+
+
+def measure_features(size: Size) -> Result:
+    """Measure the draw of one cached view of two cameras' features, of eight kept."""
+    slots = min(size.slots, 8_000)
+    buffer = ReplayBuffer(FEATURES | STATE, ACTION_DIM, slots)
+    for step in steps(FEATURES | STATE, slots - slots // EPISODE):
+        buffer.add(step)
+    row = 2 * FEATURES["encoding"].shape[1] * 2
+    bare = gathering([aligned((slots * 8, row))], 2)
+    own, floor = seconds_of(sampling(buffer, Anchored()), bare, seconds=size.seconds)
+    return Result(
+        name="sample 256 three-step, cached features 2 x 4096 float16, one of 8 views",
+        value=1 / own,
+        unit="1/s",
+        higher_is_better=True,
+        floor=1 / floor,
+        note="floor: bare gather of the views drawn, 2 threads",
+    )
+
+
+def measure_state(size: Size) -> list[Result]:
+    """Measure the buffer without images: what Python costs."""
+    buffer = ReplayBuffer(STATE, ACTION_DIM, 50_000)
+    some = steps(STATE, 40_000)
+    for step in some:
+        buffer.add(step)
+    again = [step for step in some if step.segment is not Segment.DEMO]
+    room, bytes_per_step = aligned((50_000, buffer.bytes_per_slot)), np.ones(buffer.bytes_per_slot, np.uint8)
+
+    def copy() -> None:
+        for i in range(CHUNK):
+            room[i] = bytes_per_step
+
+    own, bare = seconds_of(Inserting(buffer, again), copy, seconds=size.seconds)
+    insert = Result(
+        name="insert, state, evicting",
+        value=CHUNK / own,
+        unit="1/s",
+        higher_is_better=True,
+        target=INSERT_TARGET,
+        floor=CHUNK / bare,
+        note="floor: one numpy copy of as many bytes, called from Python",
+    )
+    state_rows = gathering([aligned((50_000, 80))], 1)
+    plain, floor = seconds_of(sampling(buffer, Anchored()), state_rows, seconds=size.seconds)
+    every = buffer.rows("online")
+    buffer.set_weights(every, np.random.default_rng(0).random(len(every)))
+    (weighted,) = seconds_of(sampling(buffer, Anchored()), seconds=size.seconds)
+    note = "floor: the observations' bare gather, two calls of numpy"
+    return [
+        insert,
+        *(
+            Result(
+                name=name, value=1 / taken, unit="1/s", higher_is_better=True, target=target, floor=1 / floor, note=n
+            )
+            for name, taken, target, n in (
+                ("sample 256 three-step, state", plain, STATE_TARGET, note),
+                ("sample 256 three-step, state, weighted", weighted, None, ""),
+            )
+        ),
+    ]
 
 
 def main() -> None:
     """Measure, print, write."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--slots", type=int, default=40_000, help="observations in the buffer with images")
-    slots = parser.parse_args().slots
-    commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False).stdout.strip()
-    machine = f"{platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, numpy {np.__version__}"
-    about = {"machine": machine, "date": datetime.date.today().isoformat(), "commit": commit}
-    rows = []
-    for name, value, unit, target in measure(slots):
-        # A regression of more than 10 % below what was measured fails; for memory, which is exact, any increase.
-        floor = value if unit == "B" else 0.9 * value
-        rows.append(
-            {"name": name, "value": round(value, 4), "unit": unit, "target": target, "floor": round(floor, 4)} | about
-        )
-        print(f"{name:62s} {value:12,.2f} {unit:5s} target {target}")
-    RESULT.parent.mkdir(exist_ok=True)
-    RESULT.write_text(json.dumps(rows, indent=1) + "\n")
+    parser.add_argument("--quick", action="store_true", help="half a second of each comparison, a fifth of the slots")
+    parser.add_argument("--out", type=Path, default=RESULTS)
+    args = parser.parse_args()
+    size = Size(slots=args.slots // 5, seconds=0.5) if args.quick else Size(slots=args.slots, seconds=4.0)
+    results = [*measure_images(size), measure_features(size), *measure_state(size)]
+    write_results(args.out, results)
+    for row in results:
+        ratio = "" if row.ratio is None else f"{row.ratio:.2f} of the floor"
+        print(f"{row.name:75s} {row.value:12,.2f} {row.unit:5s} target {row.target}  {ratio}")
 
 
 if __name__ == "__main__":

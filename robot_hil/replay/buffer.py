@@ -121,7 +121,7 @@ class ReplayBuffer:
     def _take_slot(self, is_demo: bool, pending: int = 0) -> int:
         with self._lock:
             due = self._ledger.due(is_demo, pending)
-            if due is not None:
+            if due is not None and self._pins[due]:
                 self._wait_while(lambda: bool(self._pins[due]))
             return self._ledger.take(is_demo, pending)
 

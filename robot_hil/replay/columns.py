@@ -83,8 +83,8 @@ class FactTable:
         actions = [self._vector(step, name, np.float32) for name in _ACTIONS]
         if not math.isfinite(sum(step.action_executed.tolist())):
             raise SpecError(f"action_executed is {step.action_executed}; what was sent to a robot is never NaN.")
-        said = step.reward
-        rewards = [said.get(source, math.nan) for source in REWARD_SOURCES]
+        said, nothing = step.reward, math.nan
+        rewards = [said.get(source, nothing) for source in REWARD_SOURCES]
         authority = self._vector(step, "authority", np.uint8)
         try:
             return self._layout.pack(*actions, *rewards, *_NEW, *_facts_of(step), authority)

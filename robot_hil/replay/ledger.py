@@ -1,6 +1,7 @@
 """What the replay knows of every slot apart from the observation in it: facts, successors, pools, age."""
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,6 +16,20 @@ from robot_hil.replay.sampling import POOLS
 _ONSET_HORIZON = 64  # steps before an intervention that are told how far away it was
 _DISCARD = VERDICT_CODES[Verdict.DISCARD]
 _DEMO = int(Segment.DEMO)
+
+
+class _Newest(NamedTuple):
+    """The newest step of an actor's stream."""
+
+    position: tuple[int, int, int]
+    """(epoch, episode_id, step_index)."""
+    slot: int
+    """Where it is; -1 when it has left."""
+    is_last: bool
+    is_human: bool
+
+
+_NOBODY = _Newest((-1, -1, -1), -1, True, False)
 
 
 class Ledger:
@@ -35,28 +50,26 @@ class Ledger:
         """Slots from here on were never used."""
         self._episodes = EpisodeIndex(self.columns)
         self._next_slot, self._next_row = self.columns["next_slot"], self.columns["next_row"]
-        self._previous = np.full(capacity, -1, np.int32)
-        self._serial = np.full(capacity, -1, np.int64)  # tells a slot that was used again from its former self
+        self._previous = np.full(capacity, -1, np.int32).data
         self._ages = {is_demo: SlotQueue(capacity) for is_demo in (True, False)}
-        # Newest step of every actor's stream: (epoch, episode_id, step_index), slot, serial, whether it was the last.
-        self._newest: dict[tuple[str, str], tuple[tuple[int, int, int], int, int, bool]] = {}
+        self._newest: dict[tuple[str, str], _Newest] = {}  # of every actor's stream
+        self._open: dict[int, tuple[str, str]] = {}  # their slots
 
     @property
     def row_bytes(self) -> int:
         """Memory of one slot."""
-        links = self._previous.itemsize + self._serial.itemsize
         ages = sum(queue.bytes_per_row for queue in self._ages.values())
         pools = sum(pool.bytes_per_row for pool in self.pools.values())
-        return self.facts.row_bytes + self._episodes.bytes_per_row + links + ages + pools
+        return self.facts.row_bytes + self._episodes.bytes_per_row + self._previous.itemsize + ages + pools
 
     def refuses(self, step: Step, source: str) -> bool:
         """Tell, and count, that `step` comes twice or too late."""
         newest = self._newest.get((source, step.actor_id))
         if newest is None:
             return False
-        position, _, _, ended = newest
+        position = newest.position
         late = (step.epoch, step.episode_id, step.step_index) <= position
-        late = late or (ended and (step.epoch, step.episode_id) == position[:2])
+        late = late or (newest.is_last and (step.epoch, step.episode_id) == position[:2])
         self.counters["refused"] += late
         return late
 
@@ -85,7 +98,7 @@ class Ledger:
 
     def _evict(self, slot: int) -> None:
         """Forget what is in `slot`; the row before it loses its successor."""
-        before, after = int(self._previous[slot]), int(self._next_slot[slot])
+        before, after = self._previous[slot], int(self._next_slot[slot])
         for row in (slot, before):
             if row >= 0:
                 for pool in self.pools.values():
@@ -93,7 +106,8 @@ class Ledger:
                 self._next_slot[row] = self._next_row[row] = -1
         if after >= 0:
             self._previous[after] = -1
-        self._serial[slot] = -1
+        if (stream := self._open.pop(slot, None)) is not None:
+            self._newest[stream] = self._newest[stream]._replace(slot=-1)
         self._episodes.forget(slot)
         self.counters["evicted"] += 1
 
@@ -101,36 +115,35 @@ class Ledger:
 
     def enter(self, step: Step, source: str, record: bytes, row: int, final: int | None) -> None:
         """Make `step` known, whose observation is in slot `row` and the last one of its episode in slot `final`."""
-        position, stream = (step.epoch, step.episode_id, step.step_index), (source, step.actor_id)
-        is_demo, serial = step.segment == _DEMO, self.counters["added"]
+        stream = (source, step.actor_id)
+        now = _Newest((step.epoch, step.episode_id, step.step_index), row, step.is_last, step.is_human)
+        is_demo = step.segment == _DEMO
         self.facts.put(row, record)
         self._episodes.enter(row, step, source)
         self._previous[row] = -1
-        self._serial[row] = serial
         self._ages[is_demo].push(row)
         self.counters["added"] += 1
 
-        before, slot, number, _ = self._newest.get(stream, ((-1, -1, -1), 0, -2, True))
-        follows = position == (*before[:2], before[2] + 1)
-        if follows and self._serial[slot] == number:
-            self._next_row[slot] = row
-            self.columns["handover"][slot] = self.columns["is_human"][slot] != self.columns["is_human"][row]
-            self._link(slot, row)
+        before = self._newest.get(stream, _NOBODY)
+        follows = now.position == (*before.position[:2], before.position[2] + 1)
+        if follows and before.slot >= 0:
+            self._next_row[before.slot] = row
+            if before.is_human != now.is_human:
+                self.columns["handover"][before.slot] = True
+            self._link(before.slot, row)
         elif not follows and step.step_index > 0:
             self.counters["gaps"] += 1
         if final is not None:
-            self._enter_final(final, is_demo)
+            self._previous[final] = self._next_slot[final] = self._next_row[final] = -1
+            self._ages[is_demo].push(final)
             self._link(row, final)
         elif step.is_last:
             self.counters["no_final_obs"] += 1
         if step.onset:
             self._mark_before(row)
-        self._newest[stream] = position, row, serial, step.is_last
-
-    def _enter_final(self, slot: int, is_demo: bool) -> None:
-        """Make an observation known that is no row, and is never continued."""
-        self._previous[slot] = self._serial[slot] = self._next_slot[slot] = self._next_row[slot] = -1
-        self._ages[is_demo].push(slot)
+        self._open.pop(before.slot, None)
+        self._open[row] = stream
+        self._newest[stream] = now
 
     def _link(self, row: int, successor: int) -> None:
         """Make `row` ready for sampling: its next observation lies in `successor`."""
@@ -152,10 +165,10 @@ class Ledger:
 
     def _mark_before(self, onset: int) -> None:
         """Tell the policy's steps before an intervention how many steps away it was."""
-        row, distance = int(self._previous[onset]), 1
+        row, distance = self._previous[onset], 1
         while row >= 0 and distance <= _ONSET_HORIZON and not self.columns["is_human"][row]:
             self.columns["steps_to_onset"][row] = min(distance, NO_ONSET)
-            row, distance = int(self._previous[row]), distance + 1
+            row, distance = self._previous[row], distance + 1
 
     # Episodes --------------------------------------------------------------------------------------------------
 
