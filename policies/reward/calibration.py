@@ -27,15 +27,19 @@ def fit_temperature(logits: Array, labels: Array, offset: Array | float = 0.0) -
     """Return the temperature by which to divide logits (K, n, C) (Guo et al. 2017, arXiv 1706.04599).
 
     It makes the mean probability of the members likeliest for `labels` (n,). `offset` (C,) is added afterwards: log
-    shares of the classes, where training saw all of them alike. With nothing to fit, or nothing wrong at any temperature, the result stays between 0.2 and 20: a few frames that
-    are all right must not make the ensemble certain.
+    shares of the classes, where training saw all of them alike. Labels count as a little uncertain, as if one more
+    frame of each class had every label (Platt 1999): a few frames that are all right must not make it certain. With
+    nothing to fit the result is 1; it stays between 0.2 and 20.
     """
     if not len(labels):
         return 1.0
+    classes = logits.shape[-1]
+    frames = np.bincount(labels, minlength=classes)[labels][:, None]
+    targets = (frames * np.eye(classes)[labels] + 1.0) / (frames + classes)
 
     def loss(temperature: float) -> float:
-        true = softmax(logits / temperature + offset).mean(0)[np.arange(len(labels)), labels]
-        return float(-np.log(np.maximum(true, 1e-12)).mean())
+        said = np.maximum(softmax(logits / temperature + offset).mean(0), 1e-12)
+        return float(-(targets * np.log(said)).sum(-1).mean())
 
     return float(_TEMPERATURES[int(np.argmin([loss(temperature) for temperature in _TEMPERATURES]))])
 
@@ -138,7 +142,7 @@ def _thin(*columns: Array) -> tuple[tuple[float, float, float], ...]:
 
 
 def _log_odds(p: float) -> float:
-    clipped = min(max(p, 1e-9), 1 - 1e-9)
+    clipped = min(max(p, 1e-3), 1 - 1e-3)  # further out a probability is no more than a guess
     return math.log(clipped / (1 - clipped))
 
 

@@ -49,14 +49,14 @@ class RewardConfig:
     rule: Rule = "mean_minus_std"
     caution: float = 1.0
     """Standard deviations of the members taken from their mean, with `mean_minus_std`."""
-    updates: int = 300
+    updates: int = 200
     batch_size: int = 32
     learning_rate: float = 1e-3
     smoothing: float = 0.02
     """Share of a label that goes to all classes alike, so that nothing is learnt to be certain."""
     hard_weight: float = 5.0
     """How much more often a hard negative is drawn than another frame of its class."""
-    retrain_updates: int = 60
+    retrain_updates: int = 40
     """Updates of a continuation, e.g. after a false positive."""
     test_share: float = 0.25
     """Share of the episodes that only measure."""

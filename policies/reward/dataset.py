@@ -95,7 +95,7 @@ class FrameSet:
             about = json.loads((path / DATASET_FILE).read_text())
             if about["format"] != _FORMAT:
                 raise StorageError(f"{path} has format {about['format']}; this version reads format {_FORMAT}.")
-            spec = _spec_from(about["spec"])
+            spec = spec_from_dict(about["spec"])
             crops = {name: Crop(**crop) for name, crop in about["crops"].items()}
             found = FrameSet(path, tuple(about["classes"]), spec, crops)
         except FileNotFoundError as error:
@@ -122,12 +122,15 @@ class FrameSet:
             offset += len(line)
         self._read += len(whole)
 
-    def add(self, frame: LabelledFrame) -> str:
-        """Store `frame` and return its id; raises `SpecError` for one that does not fit, and stores nothing then."""
+    def add(self, frame: LabelledFrame, *, durable: bool = True) -> str:
+        """Store `frame` and return its id; raises `SpecError` for one that does not fit, and stores nothing then.
+
+        `durable` waits until the disk has it (some 15 ms); leave that to the system where the frame is elsewhere, too.
+        """
         self._check_label(frame.label)
         self.spec.validate_observation(frame.obs)
         try:
-            frame_id, files = self._store_images(frame)
+            frame_id, files = self._store_images(frame, durable)
         except OSError as error:
             raise StorageError(f"{self.path} cannot be written: {error}. The frame was not stored.") from error
         row = {
@@ -137,7 +140,7 @@ class FrameSet:
             "episode": list(frame.episode),
             "step_index": int(frame.step_index),
         }
-        self._append(row | _said(frame.label, frame.source, frame.operator, frame.t))
+        self._append(row | _said(frame.label, frame.source, frame.operator, frame.t), durable)
         return frame_id
 
     def relabel(self, frame_id: str, label: int, source: str, operator: str = "") -> None:
@@ -220,7 +223,7 @@ class FrameSet:
             raise ConfigError(f"there is no frame {frame_id!r} in {self.path}.")
         return self._entries[frame_id]
 
-    def _store_images(self, frame: LabelledFrame) -> tuple[str, dict[str, str]]:
+    def _store_images(self, frame: LabelledFrame, durable: bool) -> tuple[str, dict[str, str]]:
         """Claim an id by creating the first camera's file, and write all of them."""
         first, *others = self.spec.images
         self._next = max(self._next, len(self._entries))
@@ -228,19 +231,19 @@ class FrameSet:
             frame_id = f"{self._next:06d}"
             self._next += 1
             try:
-                _write_png(self._file(frame_id, first), frame.obs[first], "xb")
+                _write_png(self._file(frame_id, first), frame.obs[first], "xb", durable)
             except FileExistsError:
                 continue
             break
         for camera in others:
-            _write_png(self._file(frame_id, camera), frame.obs[camera], "wb")
+            _write_png(self._file(frame_id, camera), frame.obs[camera], "wb", durable)
         return frame_id, {camera: f"{FRAMES}/{frame_id}.{camera}.png" for camera in self.spec.images}
 
     def _file(self, frame_id: str, camera: str) -> Path:
         return self.path / FRAMES / f"{frame_id}.{camera}.png"
 
-    def _append(self, row: Mapping[str, Any]) -> None:
-        """Append a row in one durable write; a torn row before it is closed first."""
+    def _append(self, row: Mapping[str, Any], durable: bool = True) -> None:
+        """Append a row in one write; a torn row before it is closed first."""
         path = self.path / LABELS_FILE
         try:
             with path.open("ab+") as file:
@@ -249,8 +252,9 @@ class FrameSet:
                     file.seek(-1, os.SEEK_END)
                     torn = file.read(1) != b"\n"
                 file.write((b"\n" if torn else b"") + json.dumps(row, allow_nan=False).encode() + b"\n")
-                file.flush()
-                os.fsync(file.fileno())
+                if durable:
+                    file.flush()
+                    os.fsync(file.fileno())
         except OSError as error:
             raise StorageError(f"{path} cannot be written: {error}. The label was not stored.") from error
         self.refresh()
@@ -290,7 +294,7 @@ def _check_crops(crops: Mapping[str, Crop], spec: EnvSpec) -> None:
             raise ConfigError(f"{crop} leaves the image of {camera!r}, which has {height} rows and {width} columns.")
 
 
-def _spec_from(plain: Mapping[str, Any]) -> EnvSpec:
+def spec_from_dict(plain: Mapping[str, Any]) -> EnvSpec:
     """Undo `spec_to_dict`."""
     arrays = {name: _array_from(array) for name, array in plain["observation"].items()}
     return EnvSpec(**{**plain, "observation": arrays, "action": _array_from(plain["action"])})
@@ -303,20 +307,21 @@ def _array_from(plain: Mapping[str, Any]) -> ArraySpec:
     )  # fmt: skip
 
 
-def _write(path: Path, data: bytes, mode: str) -> None:
+def _write(path: Path, data: bytes, mode: str, durable: bool = True) -> None:
     with path.open(mode) as file:
         file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
+        if durable:
+            file.flush()
+            os.fsync(file.fileno())
 
 
-def _write_png(path: Path, image: Array, mode: str) -> None:
+def _write_png(path: Path, image: Array, mode: str, durable: bool) -> None:
     import cv2
 
     done, data = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_PNG_COMPRESSION, 1])
     if not done:
         raise StorageError(f"{path.name} could not be encoded as PNG.")
-    _write(path, data.tobytes(), mode)
+    _write(path, data.tobytes(), mode, durable)
 
 
 def _read_png(path: Path) -> Array:

@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 
 from robot_hil.data.specs import Array
-from robot_hil.policies.base import Trainer
+from robot_hil.policies.base import Group, Trainer
 from robot_hil.policies.nets.conv import ConvSpec, init_conv, soft_argmax
 from robot_hil.policies.nets.mlp import MlpSpec, init_mlp, mlp
 from robot_hil.policies.ops import A, Batch, Ops, Params
@@ -49,7 +49,10 @@ class Ensemble:
         return params | {f"{SCALE}/mean": np.zeros(size, np.float32), f"{SCALE}/deviation": np.ones(size, np.float32)}
 
     def encode(self, nn: Ops, params: Params, frames: Batch) -> A:
-        """Encode `images` (B, H, W, 3 * cameras) uint8 or `features` (B, d), and `vectors` (B, v) -> (K, B, encoded)."""
+        """Encode frames -> (K, B, encoded).
+
+        Frames are `images` (B, H, W, 3 * cameras) uint8 or `features` (B, d) of a trunk, and `vectors` (B, v).
+        """
         parts = []
         if self.cameras:
             images = nn.float32(frames["images"]) * (1.0 / 255.0) - 0.5
@@ -101,9 +104,14 @@ class Classifier:
         return MlpSpec(inputs=self.ensemble.encoded, outputs=self.classes, hidden=self.hidden)
 
     @property
-    def trained(self) -> dict[str, tuple[tuple[str, ...], float]]:
-        """Group -> beginnings of names, and learning rate."""
-        return {"reward": ((f"{ENCODER}/", f"{HEAD}/"), self.rate)}
+    def groups(self) -> dict[str, Group]:
+        """What is trained by which optimiser."""
+        return {"reward": Group(names=(f"{ENCODER}/", f"{HEAD}/"), rate=self.rate)}
+
+    @property
+    def counters(self) -> tuple[str, ...]:
+        """Nothing is counted."""
+        return ()
 
     def init(self, rng: np.random.Generator) -> dict[str, Array]:
         """Return fresh parameters."""

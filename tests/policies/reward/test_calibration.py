@@ -29,10 +29,18 @@ def test_temperature_takes_back_what_was_multiplied() -> None:
     assert calibration.fit_temperature(4.0 * logits, labels) == pytest.approx(4.0, rel=0.1)
 
 
+def test_frames_that_are_all_right_do_not_make_it_certain() -> None:
+    for count in (4, 40):
+        labels = np.arange(count) % 2
+        logits = np.where(np.eye(2)[labels] > 0, 3.0, -3.0)[None]
+        temperature = calibration.fit_temperature(logits, labels)
+        said = calibration.softmax(logits / temperature)[0, 0, 0]
+        assert said == pytest.approx((count / 2 + 1) / (count / 2 + 2), abs=0.02)
+
+
 def test_temperature_stays_bounded() -> None:
-    right = np.array([[[50.0, 0.0], [0.0, 50.0]]])
-    assert calibration.fit_temperature(right, np.array([0, 1])) >= 0.2 - 1e-9
-    assert calibration.fit_temperature(right, np.array([1, 0])) <= 20.0 + 1e-9
+    wrong = np.array([[[500.0, 0.0], [0.0, 500.0]]])
+    assert calibration.fit_temperature(wrong, np.array([1, 0])) == pytest.approx(20.0)
     assert calibration.fit_temperature(np.zeros((2, 0, 2)), np.zeros(0, int)) == 1.0
 
 

@@ -1,0 +1,83 @@
+"""Which frames a member learns from, and how often: balanced classes, weighty hard negatives, bootstrapped episodes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from robot_hil.data.labels import EpisodeKey
+from robot_hil.data.specs import Array
+from robot_hil.policies.reward.dataset import HARD_NEGATIVE
+from robot_hil.policies.reward.inputs import Prepared
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """Labelled frames in memory, row by row, those of an episode in order."""
+
+    prepared: Prepared
+    labels: Array
+    """int64 (n,)."""
+    episodes: tuple[EpisodeKey, ...]
+    steps: Array
+    """int64 (n,)."""
+    sources: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def rows(self, wanted: Sequence[EpisodeKey] | frozenset[EpisodeKey]) -> Array:
+        """Return the rows of some episodes."""
+        known = frozenset(wanted)
+        return np.array([i for i, episode in enumerate(self.episodes) if episode in known], np.int64)
+
+    def part(self, rows: Array) -> "Table":
+        """Return some of the rows."""
+        return Table(
+            prepared={name: array[rows] for name, array in self.prepared.items()},
+            labels=self.labels[rows],
+            episodes=tuple(self.episodes[i] for i in rows),
+            steps=self.steps[rows],
+            sources=tuple(self.sources[i] for i in rows),
+        )
+
+
+def draw_weights(table: Table, hard_weight: float) -> Array:
+    """Return each row's chance of being drawn, (n,): classes alike, hard negatives `hard_weight` times as often.
+
+    A success lasts a few frames of an episode and failures last long: drawn as they come, successes would be lost.
+    """
+    hard = np.array([source == HARD_NEGATIVE for source in table.sources])
+    weight = np.where(hard, hard_weight, 1.0)
+    totals = np.bincount(table.labels, weight)
+    chance: Array = weight / totals[table.labels] / np.count_nonzero(totals)
+    return chance
+
+
+def class_shares(labels: Array, classes: int) -> Array:
+    """Return the share of each class, (C,), a missing one counted as half a frame."""
+    counts = np.maximum(np.bincount(labels, minlength=classes), 0.5)
+    shares: Array = counts / counts.sum()
+    return shares
+
+
+def bootstrap(table: Table, members: int, rng: np.random.Generator) -> Array:
+    """Return how often each row counts for each member, (K, n): episodes drawn with replacement, member by member.
+
+    Episodes of a kind (the classes that they show) are drawn among themselves, so that every member has every kind.
+    No member goes without a hard negative.
+    """
+    keys = sorted(set(table.episodes))
+    place = {key: i for i, key in enumerate(keys)}
+    owner = np.array([place[key] for key in table.episodes])
+    shown: list[set[int]] = [set() for _ in keys]
+    for episode, label in zip(owner.tolist(), table.labels.tolist(), strict=True):
+        shown[episode].add(label)
+    counts = np.zeros((members, len(keys)), np.float32)
+    for kind in {frozenset(labels) for labels in shown}:
+        same = [i for i, labels in enumerate(shown) if labels == kind]
+        counts[:, same] = rng.multinomial(len(same), np.full(len(same), 1 / len(same)), members)
+    weight: Array = counts[:, owner]
+    hard = [i for i, source in enumerate(table.sources) if source == HARD_NEGATIVE]
+    weight[:, hard] = np.maximum(weight[:, hard], 1.0)
+    return weight

@@ -1,0 +1,49 @@
+"""What members learn from."""
+
+import numpy as np
+import pytest
+
+from robot_hil.policies.reward.sampling import Table, bootstrap, class_shares, draw_weights
+
+
+def table(labels: list[int], episodes: list[int], hard: tuple[int, ...] = ()) -> Table:
+    return Table(
+        prepared={"vectors": np.arange(len(labels), dtype=np.float32)[:, None]},
+        labels=np.array(labels),
+        episodes=tuple(("a", 0, episode) for episode in episodes),
+        steps=np.arange(len(labels)),
+        sources=tuple("false_positive" if i in hard else "log" for i in range(len(labels))),
+    )
+
+
+def test_classes_are_drawn_alike_and_hard_negatives_more_often() -> None:
+    rows = table([0, 0, 0, 0, 0, 1], [0] * 6, hard=(4,))
+    chance = draw_weights(rows, 4.0)
+    assert chance.sum() == pytest.approx(1.0)
+    assert chance[5] == pytest.approx(0.5)
+    assert chance[4] == pytest.approx(4 * chance[0])
+
+
+def test_a_class_without_frames_takes_no_chance() -> None:
+    assert draw_weights(table([0, 2], [0, 1]), 1.0) == pytest.approx([0.5, 0.5])
+    assert class_shares(np.array([0, 2]), 3) == pytest.approx([0.4, 0.2, 0.4])
+
+
+def test_every_member_has_every_kind_of_episode_and_all_hard_negatives() -> None:
+    rows = table([0, 1, 0, 1, 0, 0, 0, 0], [0, 0, 1, 1, 2, 3, 4, 4], hard=(4,))
+    weight = bootstrap(rows, 50, np.random.default_rng(0))
+    assert weight.shape == (50, 8)
+    assert (weight[:, [0, 2]].sum(1) == 2).all()  # two episodes with a success, drawn twice
+    assert (weight[:, [4, 5, 6]].sum(1) >= 3).all()
+    assert (weight[:, 4] >= 1).all()
+    assert (weight[:, 6] == weight[:, 7]).all()
+    assert (weight[:, 5] == 0).any()
+
+
+def test_parts_of_a_table() -> None:
+    rows = table([0, 1, 0], [0, 1, 1])
+    part = rows.part(rows.rows((("a", 0, 1),)))
+    assert len(part) == 2
+    assert part.labels.tolist() == [1, 0]
+    assert part.prepared["vectors"].tolist() == [[1.0], [2.0]]
+    assert part.steps.tolist() == [1, 2]
