@@ -1,4 +1,4 @@
-"""A classifier from frames to verdicts: it learns, says how well, and is the same after a file and in another library."""
+"""A classifier from frames to verdicts: it learns, says how well, and is the same in a file and in another library."""
 
 import json
 from dataclasses import replace
@@ -15,7 +15,6 @@ from robot_hil.policies.reward.config import Crop, RewardConfig
 from robot_hil.policies.reward.dataset import FrameSet
 from robot_hil.policies.reward.model import TrainedReward, train
 
-NEW = {"rises": 100, "stays": 101}
 QUICK = replace(TINY, updates=2, retrain_updates=2)
 
 
@@ -43,12 +42,7 @@ def test_its_report_adds_up(model: TrainedReward, frames: FrameSet) -> None:
     assert report.threshold == model.threshold
     assert report.seconds > 0
     parts = model.parts
-    assert (
-        not {*parts.train} & {*parts.test}
-        | {*parts.train} & {*parts.calibration}
-        | {*parts.calibration} & {*parts.test}
-    )
-    assert sorted((*parts.train, *parts.calibration, *parts.test)) == list(frames.episodes)
+    assert sorted((*parts.train, *parts.calibration, *parts.test)) == list(frames.episodes)  # each of them once
 
 
 def test_probabilities_of_members(model: TrainedReward) -> None:
@@ -163,7 +157,7 @@ def test_other_cameras_crops_and_vectors(frames: FrameSet) -> None:
     assert model.setup.inputs.crops == (crop,)
     assert model.setup.network.ensemble.encoded == 3 * 4 + 2
     obs = {name: value for name, value in seen(0.3, np.random.default_rng(0)).items() if name != "front"}
-    assert 0.0 <= model.judge_of().judge(obs).probability <= 1.0
+    assert model.look([obs]).shape == (2, 1, 2)
     with pytest.raises(SpecError, match="camera 'nose' does not exist"):
         train(frames, replace(config, cameras=("nose",)))
     with pytest.raises(ConfigError, match="leaves the image"):
