@@ -64,10 +64,12 @@ class FactTable:
 
     def __init__(self, capacity: int, action_dim: int) -> None:
         self._action_dim = action_dim
-        fields: list[tuple[str, str] | tuple[str, str, tuple[int, ...]]] = [(a, "f4", (action_dim,)) for a in _ACTIONS]
-        dtype = np.dtype([*fields, *_KINDS.items(), ("authority", "u1", (action_dim,))])
+        kinds = dict.fromkeys(_ACTIONS, f"({action_dim},)f4") | _KINDS | {"authority": f"({action_dim},)u1"}
         codes = "".join(_CODES[kind] for kind in _KINDS.values())
-        self._layout = struct.Struct("=" + f"{4 * action_dim}s" * len(_ACTIONS) + codes + f"{action_dim}s")
+        layout = "=" + f"{4 * action_dim}s" * len(_ACTIONS) + codes + f"{action_dim}s"
+        layout += "x" * (-struct.calcsize(layout) % 4)  # numbers that lie askew are slow to gather
+        self._layout = struct.Struct(layout)
+        dtype = np.dtype({"names": list(kinds), "formats": list(kinds.values()), "itemsize": self._layout.size})
         self._records = np.zeros(capacity, dtype)
         self._bytes = self._records.view(np.uint8).data
         self.columns: dict[str, Array] = {name: self._records[name] for name in dtype.names or ()}
