@@ -7,3 +7,8 @@ import gymnasium
 
 gymnasium.register("robot_hil/PickCube-v0", "robot_hil.envs.mujoco.pick_cube:make_env")
 gymnasium.register("robot_hil/PegInsertion-v0", "robot_hil.envs.mujoco.peg_insertion:make_env")
+gymnasium.register("robot_hil/PegSlot2D-v0", "robot_hil.envs.toy.peg_slot:make_env")
+gymnasium.register("robot_hil/PegTwoSlots2D-v0", "robot_hil.envs.toy.peg_slot:make_env", kwargs={"slots": 2})
+gymnasium.register("robot_hil/PegReturn2D-v0", "robot_hil.envs.toy.peg_slot:make_env", kwargs={"goal": "return"})
+gymnasium.register("robot_hil/PegGrip2D-v0", "robot_hil.envs.toy.peg_grip:make_env")
+gymnasium.register("robot_hil/ReachPillar2D-v0", "robot_hil.envs.toy.reach_pillar:make_env")
