@@ -89,7 +89,13 @@ def robot_end(**values: Any) -> Iterator[Robot]:
 @contextmanager
 def console_thread(**values: Any) -> Iterator[ConsoleServer]:
     """Serve a console from a thread with an event loop of its own, on a free port unless one is given."""
-    server = ConsoleServer(ConsoleConfig(**({"port": 0} | values)))
+    with serve(ConsoleServer(ConsoleConfig(**({"port": 0} | values)))) as server:
+        yield server
+
+
+@contextmanager
+def serve(server: ConsoleServer) -> Iterator[ConsoleServer]:
+    """Serve `server` from a thread with an event loop of its own."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="console")
     thread.start()

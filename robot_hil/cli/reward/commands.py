@@ -91,6 +91,14 @@ def check(argv: Arguments) -> int:
     return work(_parse(options.Check, argv, "check"))
 
 
+def label(argv: Arguments) -> int:
+    """Serve the page with doubtful frames."""
+    from robot_hil.cli.reward import options
+    from robot_hil.cli.reward.label import label as work
+
+    return work(_parse(options.LabelFrames, argv, "label"))
+
+
 def _parse(kind: type[T], argv: Arguments, command: str) -> T:
     import tyro
 
@@ -105,5 +113,6 @@ COMMANDS: dict[str, Callable[[Arguments], int]] = {
     "record": record,
     "train": train,
     "check": check,
+    "label": label,
     "retrain": retrain,
 }
