@@ -220,14 +220,14 @@ class ReplayBuffer:
         if batch_size < 1 or parts < 1 or batch_size % parts:
             raise ConfigError(f"cannot draw {batch_size} rows as {parts} equal minibatches.")
         target = self.empty_batch(batch_size) if out is None else out
-        facts, weight = self._ledger.facts, self._weight
+        ledger = self._ledger
         with self._reading():
-            rows, pool = draw_rows(self._ledger.pools, weight, rng, fractions, batch_size, parts)
-            batch, next_slots = facts_of(facts, rows, n_step, gamma, reward_view, aux_view)
+            rows, pool = draw_rows(ledger.pools, self._weight, rng, fractions, batch_size, parts)
+            batch, next_slots = facts_of(ledger.facts, rows, n_step, gamma, reward_view, aux_view)
             batch |= {"pool": pool, "row": rows}
             slots = {"obs": rows, "next_obs": next_slots}
             if any(key.startswith("end/") for key in target):
-                ends = self._ledger.ends(rows)
+                ends = ledger.ends(rows)
                 slots["end"] = np.maximum(ends, 0)
                 batch["end_known"] = (ends >= 0).astype(np.float32)
             pinned = self._pin(*slots.values())

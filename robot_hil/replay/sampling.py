@@ -21,6 +21,8 @@ Batch = dict[str, Array]
 `action`, `action_human` float32 (B, A), the executed and the human one (the executed one where no person commanded);
 `reward` discounted n-step sum, `discount` factor of the value of `next_obs` (0 after a termination), `is_human`,
 `imitate`, `critic_weight`, `actor_weight` float32 (B,); `pool` uint8 index into `POOLS`; `row` int64.
+
+Observations are arrays of the library that keeps the frames, see `Frames`; all else is numpy's.
 """
 
 RewardView = Callable[[Columns], tuple[Array, Array, Array]]

@@ -1,4 +1,6 @@
-"""How a batch is shared among the pools."""
+"""How a batch is shared among the pools, and what the pools are made of."""
+
+from collections import deque
 
 import numpy as np
 import pytest
@@ -6,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from robot_hil.errors import StorageError
-from robot_hil.replay.rows import RowSet
+from robot_hil.replay.rows import RowSet, SlotQueue
 from robot_hil.replay.sampling import POOLS, share_out
 
 THIRDS = {"demo": 0.25, "intervention": 0.25, "online": 0.5}
@@ -59,3 +61,16 @@ def test_row_set_is_a_set(changes):
         assert set(rows.rows.tolist()) == model
         assert len(rows) == len(model)
         assert (row in rows) == (row in model)
+
+
+@given(st.lists(st.none() | st.integers(0, 9)))
+def test_slot_queue_is_a_queue(changes):
+    queue, model = SlotQueue(4), deque()
+    for slot in changes:
+        if slot is not None and len(model) < 4:
+            queue.push(slot)
+            model.append(slot)
+        elif model:
+            assert queue.oldest == model[0]
+            assert queue.pop() == model.popleft()
+        assert len(queue) == len(model)
