@@ -66,6 +66,16 @@ class LearningAgent:
         return self.algorithm.encoding
 
     @property
+    def encodes_at_once(self) -> bool:
+        """See `Agent.encodes_at_once`."""
+        return self.algorithm.encodes_at_once
+
+    @property
+    def files(self) -> Mapping[str, str]:
+        """See `Agent.files`."""
+        return self.algorithm.files
+
+    @property
     def reads(self) -> Mapping[str, tuple[str, ...]]:
         """See `Agent.reads`."""
         return self.algorithm.reads
@@ -90,13 +100,13 @@ class LearningAgent:
         if not self._imitates:
             return state, {}
         given = _only(batch, self._imitates) | self.algorithm.draw(state.rng, len(batch["action"]), True)
-        state.learner, metrics = self.engine.train(self.algorithm.pretrain, state.learner, given)
+        state.learner, metrics = self.engine.train(self.algorithm.pretrain, state.learner, given | self._constants)
         return state, metrics
 
     def update(self, state: AgentState, batch: Mapping[str, Any]) -> tuple[AgentState, dict[str, float]]:
         """See `Agent.update`."""
         given = _only(batch, self._reads) | self.algorithm.draw(state.rng, len(batch["action"]), False)
-        state.learner, metrics = self.engine.train(self.algorithm.update, state.learner, given)
+        state.learner, metrics = self.engine.train(self.algorithm.update, state.learner, given | self._constants)
         return state, metrics
 
     def encode(self, state: AgentState, frames: Mapping[str, Any]) -> Array:
@@ -104,8 +114,16 @@ class LearningAgent:
         if self._cached is None:
             raise SpecError("this agent caches no encoding.")
         params, _ = self.engine.params_of(state.learner)
-        batch = {f"obs/{name}": value for name, value in frames.items() if name != self.encoding}
-        return self.engine.run(self.algorithm.encode, params | self._constants, batch).astype(self._cached.dtype)
+        images = {f"obs/{name}": value for name, value in frames.items() if name != self.encoding}
+        count, size = len(next(iter(images.values()))), self.algorithm.frames_per_call
+        made = np.empty((count, *self._cached.full_shape), self._cached.dtype)
+        for begin in range(0, count, size):
+            # Always equally many: a product of other shape may round otherwise, and a resumed run must encode alike.
+            rows = np.minimum(np.arange(begin, begin + size), count - 1)
+            batch = {name: value[rows] for name, value in images.items()} | self._constants
+            part = self.engine.run(self.algorithm.encode, params, batch)
+            made[begin : begin + size] = part[: count - begin]
+        return made
 
     # Acting ----------------------------------------------------------------------------------------------------
 
@@ -123,7 +141,7 @@ class LearningAgent:
 
     def load_actor(self, params: Mapping[str, Array]) -> Params:
         """See `Agent.load_actor`."""
-        return self.engine.place({name: np.array(value) for name, value in params.items()}) | self._constants
+        return self.engine.place({name: np.array(value) for name, value in params.items()})
 
     def act(self, actor: Params, obs: Observation, deterministic: bool, rng: np.random.Generator) -> Array:
         """See `Agent.act`."""
@@ -131,7 +149,8 @@ class LearningAgent:
         noise = np.zeros(size, np.float32) if deterministic else rng.standard_normal(size, dtype=np.float32)
         batch = {f"obs/{name}": np.asarray(value)[None] for name, value in self.prepare(obs).items()}
         batch.pop(f"obs/{self.encoding}", None)
-        action: Array = self.engine.run(self.algorithm.act, actor, batch | {"noise/act": noise[None]})[0]
+        given = batch | {"noise/act": noise[None]} | self._constants
+        action: Array = self.engine.run(self.algorithm.act, actor, given)[0]
         return action
 
     # Storing ---------------------------------------------------------------------------------------------------
@@ -154,7 +173,10 @@ class LearningAgent:
                     f"checkpoint does not fit this agent: {name} is {found.dtype}{found.shape}, "
                     f"expected {value.dtype}{value.shape}."
                 )
-        state.rng.bit_generator.state = json.loads(bytes(params["generator"]))
+        try:
+            state.rng.bit_generator.state = json.loads(bytes(params["generator"]))
+        except (ValueError, TypeError, KeyError) as error:
+            raise StorageError(f"checkpoint does not fit this agent: its generator is no PCG64's: {error!r}.") from error
         state.learner = self.engine.restore(state.learner, params)
         return state
 
@@ -169,8 +191,8 @@ class ValuingAgent(LearningAgent):
     def values(self, state: AgentState, batch: Mapping[str, Any]) -> Array:
         """See `Valuing.values`."""
         params, targets = self.engine.params_of(state.learner)
-        everything = params | {f"targets/{name}": value for name, value in targets.items()} | self._constants
-        return self.engine.run(self._judge.values, everything, _only(batch, self._reads))
+        everything = params | {f"targets/{name}": value for name, value in targets.items()}
+        return self.engine.run(self._judge.values, everything, _only(batch, self._reads) | self._constants)
 
 
 def _keys(wanted: Mapping[str, tuple[str, ...]]) -> frozenset[str]:

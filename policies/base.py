@@ -92,6 +92,21 @@ class Algorithm(Protocol):
         ...
 
     @property
+    def encodes_at_once(self) -> bool:
+        """See `Agent.encodes_at_once`."""
+        ...
+
+    @property
+    def frames_per_call(self) -> int:
+        """Frames that `encode` is given at a time, always so many."""
+        ...
+
+    @property
+    def files(self) -> Mapping[str, str]:
+        """See `Agent.files`."""
+        ...
+
+    @property
     def reads(self) -> Mapping[str, tuple[str, ...]]:
         """See `Agent.reads`."""
         ...
@@ -131,7 +146,7 @@ class Algorithm(Protocol):
         ...
 
     def constants(self) -> dict[str, Array]:
-        """Return parameters that are never trained, averaged or broadcast, e.g. of a pretrained trunk."""
+        """Return parameters that are never trained, averaged, saved or broadcast: `constant/...`, in every batch."""
         ...
 
     def draw(self, rng: np.random.Generator, rows: int, imitating: bool) -> dict[str, Array]:
@@ -164,8 +179,17 @@ class Judge(Protocol):
         ...
 
 
+KeepFrames = Callable[[Mapping[str, ArraySpec], int], Any]
+"""Makes what keeps the observations of a replay (`robot_hil.replay.frames.Frames`): specifications, capacity."""
+
+
 class Engine(Protocol):
     """Runs routines on one array library and device."""
+
+    @property
+    def frames(self) -> KeepFrames | None:
+        """How a replay keeps observations on the engine's device; None where that is host memory."""
+        ...
 
     @property
     def ops(self) -> Ops:

@@ -1,16 +1,94 @@
 """Numbers of the agents, apart from the agents: reading them loads no learning library."""
 
-from dataclasses import dataclass
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 from robot_hil.errors import ConfigError
 
 Precision = Literal["float32", "bfloat16"]
 """Of matrix products and convolutions in training; parameters, sums and everything else are float32 in any case."""
+Crop = tuple[float, float, float, float]
+"""(top, left, height, width) of a part of an image: shares of the whole where height and width are at most 1, else
+pixels."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AnchoredConfig:
+class TrunkConfig:
+    """A frozen pretrained network under a trained head; without a file there is none. See docs/encoders.md."""
+
+    kind: Literal["resnet10", "resnet18", "vit"] = "resnet10"
+    """resnet10 is HIL-SERL's, with group normalisation; vit is that of DINOv2, of any size."""
+    file: str = ""
+    """Its weights, a local safetensors file; nothing is downloaded."""
+    sha256: str = ""
+    """Hash that the file must have; where it is not given, a new run records that of the file it finds."""
+    image_size: int = 128
+    """Side to which images are scaled for it [pixels]; for a vit a multiple of its patches, e.g. 126 or 224."""
+    grid: int = 4
+    """A vit's patches are averaged over grid x grid cells."""
+    outputs: int = 256
+    """Features of each camera's head."""
+    vector_outputs: int = 64
+    """Features of a layer that the vectors pass; 0 gives them on as they are."""
+    train_head: bool = True
+    """Critics go on training the head; else it stays as the warm start on demonstrations left it."""
+    frames_per_call: int = 1
+    """Frames that are encoded together, always so many: fewer are filled up, so that a frame's encoding depends on no
+    other. More than 1 pays on a GPU, where frames come in faster than one by one."""
+
+    def __post_init__(self) -> None:
+        if self.sha256 and not re.fullmatch("[0-9a-fA-F]{64}", self.sha256):
+            raise ConfigError(f"trunk.sha256 is {self.sha256!r}; a SHA-256 has 64 hexadecimal digits.")
+        for name, least in (("image_size", 32), ("grid", 1), ("outputs", 1), ("frames_per_call", 1)):
+            if getattr(self, name) < least:
+                raise ConfigError(f"trunk.{name} is {getattr(self, name)}; give at least {least}.")
+        if self.vector_outputs < 0:
+            raise ConfigError(f"trunk.vector_outputs is {self.vector_outputs}; give 0 or more.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EncoderConfig:
+    """How an agent sees: what all agents' numbers have in common."""
+
+    filters: tuple[int, ...] = (16, 32)
+    """Of each camera's encoder, one number for every convolution."""
+    strides: tuple[int, ...] = (2, 2)
+    image_size: int = 64
+    """Side to which images are scaled for that encoder [pixels]."""
+    crops: Mapping[str, Crop] = field(default_factory=dict)
+    """Part of a camera's image that is looked at: camera -> (top, left, height, width), shares of the image where
+    height and width are at most 1, else pixels. It must be square."""
+    trunk: TrunkConfig = TrunkConfig()
+    """A frozen pretrained network in place of the small encoder."""
+    shift: int = 3
+    """Random shift of images in training [pixels]."""
+    views: int = 8
+    """Shifted views of a frame that a frozen encoder encodes once and that are kept, of which every update draws one; 1
+    does not shift. 0 keeps images and encodes them anew, freshly shifted, in every update."""
+    precision: Precision = "float32"
+    """bfloat16 is quicker where the processor or the GPU has instructions for it."""
+
+    def __post_init__(self) -> None:
+        filters, strides = self.filters, self.strides
+        if not filters or len(filters) != len(strides):
+            raise ConfigError(f"strides are {strides} and filters {filters}; give one stride for every convolution.")
+        if self.views < 0:
+            raise ConfigError(f"views is {self.views}; give 0 or more.")
+        if self.shift < 0:
+            raise ConfigError(f"shift is {self.shift}; give 0 or more.")
+        for camera, crop in self.crops.items():
+            if len(crop) != 4 or not all(math.isfinite(x) for x in crop) or min(crop[:2]) < 0 or min(crop[2:]) <= 0:
+                raise ConfigError(
+                    f"the crop of {camera!r} is {crop}; give top, left, height and width, none negative, the last two "
+                    f"above 0."
+                )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnchoredConfig(EncoderConfig):
     """Numbers of the anchored-RLPD agent."""
 
     hidden: tuple[int, ...] = (256, 256)
@@ -50,13 +128,8 @@ class AnchoredConfig:
     """The actor climbs the critics' mean less this many of their standard deviations: actions on which they disagree,
     for want of data, do not tempt it."""
     clip_norm: float = 10.0
-    filters: tuple[int, ...] = (16, 32)
-    """Of each camera's encoder, one number for every convolution."""
-    strides: tuple[int, ...] = (2, 2)
-    image_size: int = 64
-    """Side to which images are scaled down [pixels]."""
     freeze_encoder: bool = True
-    """Keep the encoder as the warm start on demonstrations left it; else critics and anchor go on training it."""
+    """Keep the small encoder as the warm start on demonstrations left it; else critics and anchor go on training it."""
     goal_features: tuple[str, ...] = ()
     """Beginnings of the names of those vector features whose values at the end of a demonstration say where its goal
     was, e.g. the tool's place. With cameras and a frozen encoder the warm start then also learns to tell from the
@@ -68,24 +141,16 @@ class AnchoredConfig:
     """They are given tanh(gain * distance), too: near the goal small distances matter much."""
     goal_weight: float = 1.0
     """Weight of the estimate's absolute error beside the imitation."""
-    shift: int = 3
-    """Random shift of images in training [pixels]."""
-    precision: Precision = "float32"
-    """bfloat16 is quicker where the processor or the GPU has instructions for it."""
-    views: int = 8
-    """Shifted views of a frame that are encoded once and kept, of which every update draws one; 1 does not shift."""
 
     def __post_init__(self) -> None:
-        _check_encoder(self.filters, self.strides)
+        EncoderConfig.__post_init__(self)
         if self.bins == 1 or self.bins < 0:
             raise ConfigError(f"bins is {self.bins}; give 0 for a squared error, or at least 2.")
         if self.exploration < 0:
             raise ConfigError(f"exploration is {self.exploration}; it is a standard deviation and must be >= 0.")
         if self.utd < 1:
             raise ConfigError(f"utd is {self.utd}; give at least 1 critic update per round.")
-        if self.views < 1:
-            raise ConfigError(f"views is {self.views}; give at least 1.")
-        if self.goal_features and not self.freeze_encoder:
+        if self.goal_features and not (self.freeze_encoder or self.trunk.file):
             raise ConfigError("goal_features need freeze_encoder: the estimate is learnt in the warm start alone.")
         if self.goal_only and not self.goal_features:
             raise ConfigError("goal_only without goal_features would leave the images unused; name some.")
@@ -94,7 +159,7 @@ class AnchoredConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HilSerlConfig:
+class HilSerlConfig(EncoderConfig):
     """Numbers of the baseline, as published."""
 
     hidden: tuple[int, ...] = (256, 256)
@@ -107,18 +172,11 @@ class HilSerlConfig:
     target_entropy_per_dim: float = -0.5
     gripper_penalty: float = 0.02
     """Taken from the gripper critic's reward when a step turns the gripper round."""
-    filters: tuple[int, ...] = (16, 32)
-    strides: tuple[int, ...] = (2, 2)
-    image_size: int = 64
     shift: int = 4
-    precision: Precision = "float32"
-
-    def __post_init__(self) -> None:
-        _check_encoder(self.filters, self.strides)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BcConfig:
+class BcConfig(EncoderConfig):
     """Numbers of behaviour cloning: imitation of everything that a person drove, and nothing else."""
 
     hidden: tuple[int, ...] = (256, 256)
@@ -127,18 +185,8 @@ class BcConfig:
     exploration: float = 0.0
     """Standard deviation of noise added to the actions, before squashing; none, as imitation needs no exploring."""
     clip_norm: float = 10.0
-    filters: tuple[int, ...] = (16, 32)
-    strides: tuple[int, ...] = (2, 2)
-    image_size: int = 64
-    shift: int = 3
-    precision: Precision = "float32"
 
     def __post_init__(self) -> None:
-        _check_encoder(self.filters, self.strides)
+        EncoderConfig.__post_init__(self)
         if self.exploration < 0:
             raise ConfigError(f"exploration is {self.exploration}; it is a standard deviation and must be >= 0.")
-
-
-def _check_encoder(filters: tuple[int, ...], strides: tuple[int, ...]) -> None:
-    if not filters or len(filters) != len(strides):
-        raise ConfigError(f"strides are {strides} and filters {filters}; give one stride for every convolution.")

@@ -106,12 +106,22 @@ class Ops(Protocol):
         """Zero mean, unit variance along the last axis; no gain, no shift."""
         ...
 
-    def conv2d(self, x: A, kernel: A, bias: A | None, stride: int = 1, padding: int = 0) -> A:
-        """Convolve x (B, H, W, in) with kernel (out, in, kh, kw), bias (out,) -> (B, H', W', out), zeros around."""
+    def group_norm(self, x: A, groups: int, scale: A, shift: A, epsilon: float = 1e-5) -> A:
+        """Zero mean, unit variance of x (B, H, W, C) over all places and each of `groups` runs of channels.
+
+        Then times `scale` (C,) plus `shift` (C,) (Wu & He 2018).
+        """
         ...
 
-    def max_pool(self, x: A, size: int, stride: int, padding: int = 0) -> A:
-        """Largest value of each window of (B, H, W, C); what lies outside never wins."""
+    def conv2d(self, x: A, kernel: A, bias: A | None, stride: int = 1, padding: int | tuple[int, int] = 0) -> A:
+        """Convolve x (B, H, W, in) with kernel (out, in, kh, kw), bias (out,) -> (B, H', W', out), zeros around.
+
+        `padding` of two numbers is what comes before the first and after the last row and column.
+        """
+        ...
+
+    def max_pool(self, x: A, size: int, stride: int, padding: int | tuple[int, int] = 0) -> A:
+        """Largest value of each window of (B, H, W, C); what lies outside never wins. `padding` as in `conv2d`."""
         ...
 
     def attention(self, q: A, k: A, v: A) -> A:

@@ -190,7 +190,10 @@ class Agent(Protocol):
         ...
 
     def prepare(self, obs: Observation) -> Observation:
-        """Turn one raw observation into what `stored` describes; done once per step, when it enters the replay."""
+        """Turn one raw observation into what `stored` describes, and what `encode` needs beyond that.
+
+        Done once per step, when it enters the replay.
+        """
         ...
 
     @property
@@ -199,7 +202,20 @@ class Agent(Protocol):
         ...
 
     def encode(self, state: Any, frames: Mapping[str, Array]) -> Array:
-        """Return encodings (n, *shape in `stored`) of n prepared observations: once per frame, after the warm start."""
+        """Return encodings (n, *shape in `stored`) of n prepared observations: once per frame, after the warm start.
+
+        That of a frame does not depend on how many others are encoded with it, not even in its last bit.
+        """
+        ...
+
+    @property
+    def encodes_at_once(self) -> bool:
+        """Whether `encode` depends on nothing learnt, so that frames are encoded as they come, from the first on."""
+        ...
+
+    @property
+    def files(self) -> Mapping[str, str]:
+        """SHA-256 of the files that `bind` read, by what they are; actor and learner must have the same."""
         ...
 
     @property

@@ -12,17 +12,20 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from robot_hil.data.specs import Array, ArraySpec, EnvSpec, Observation
+from robot_hil.data.specs import Array, EnvSpec
 from robot_hil.errors import SpecError
 from robot_hil.policies import losses
+from robot_hil.policies.algorithms.seeing import Seeing
 from robot_hil.policies.base import Group, Trainer
 from robot_hil.policies.config import AnchoredConfig
 from robot_hil.policies.nets.mlp import MlpSpec, init_mlp, mlp, select
 from robot_hil.policies.ops import A, Batch, Ops, Params
-from robot_hil.policies.vision import ENCODER, ENCODING, GOAL, Vision
+from robot_hil.policies.vision import ENCODER, GOAL, GoalConfig, Vision
+
+_WHOLE = ("noise/", "constant/")
 
 
-class AnchoredRlpd:
+class AnchoredRlpd(Seeing):
     """See `robot_hil.policies.base.Algorithm`."""
 
     counters = ("critic_updates", "actor_updates", "pretrain_updates")
@@ -41,7 +44,8 @@ class AnchoredRlpd:
     def bind(self, spec: EnvSpec) -> None:
         """See `Agent.bind`."""
         c = self.config
-        self._vision = Vision.of(spec, c)
+        goal = GoalConfig(features=c.goal_features, gain=c.goal_gain, only=c.goal_only)
+        self._vision = Vision.of(spec, c, frozen=c.freeze_encoder, goal=goal)
         self._actions = spec.action.shape[0]
         features = self._vision.size
         self._actor = MlpSpec(inputs=features, outputs=self._actions, hidden=c.hidden, activation=c.activation)
@@ -60,15 +64,17 @@ class AnchoredRlpd:
         params |= init_mlp("actor", self._actor, rng, out_scale=0.1)
         return params | init_mlp("critic", self._critic, rng, members=self.config.ensemble, out_scale=0.1)
 
-    def constants(self) -> dict[str, Array]:
-        """See `Algorithm.constants`."""
-        return {}
+    @property
+    def _trains_encoder(self) -> bool:
+        """Whether critics go on training the encoder; of a trunk that is its head."""
+        c = self.config
+        return bool(self._vision.inputs.images) and (c.trunk.train_head if c.trunk.file else not c.freeze_encoder)
 
     @property
     def groups(self) -> dict[str, Group]:
         """Critics (with the encoder unless it is frozen), actor, warm start, and the estimate of the goal."""
         c = self.config
-        judging = ("critic/",) if c.freeze_encoder else ("critic/", ENCODER + "/")
+        judging = ("critic/", ENCODER + "/") if self._trains_encoder else ("critic/",)
         groups = {
             "critic": Group(names=judging, rate=c.learning_rate, clip_norm=c.clip_norm),
             "actor": Group(names=("actor/",), rate=c.actor_rate, clip_norm=c.clip_norm),
@@ -88,39 +94,22 @@ class AnchoredRlpd:
         """See `Algorithm.noise_size`."""
         return self._actions
 
-    def stored(self, spec: EnvSpec) -> dict[str, ArraySpec]:
-        """See `Agent.stored`."""
-        return self._vision.stored(spec)
-
-    def prepare(self, obs: Observation) -> dict[str, Array]:
-        """See `Agent.prepare`; the encoding is zero until `encode` is asked."""
-        return self._vision.prepare(obs)
-
-    @property
-    def encoding(self) -> str:
-        """See `Agent.encoding`: a frozen encoder's output is cached."""
-        return ENCODING if self._vision.frozen else ""
-
-    def encode(self, nn: Ops, params: Params, batch: Batch) -> A:
-        """See `Algorithm.encode`: (n, views, features), the image as it is and shifted."""
-        return self._vision.encode(nn, params, batch)
-
     @property
     def reads(self) -> Mapping[str, tuple[str, ...]]:
         """See `Agent.reads`."""
-        return self._vision.reads(("obs", "next_obs"), cached=True)
+        return self._vision.reads(("obs", "next_obs"), warm=True)
 
     @property
     def imitates(self) -> Mapping[str, tuple[str, ...]]:
         """See `Agent.imitates`."""
-        return self._vision.reads(("obs",), cached=False)
+        return self._vision.reads(("obs",), warm=False)
 
     def draw(self, rng: np.random.Generator, rows: int, imitating: bool) -> dict[str, Array]:
         """See `Algorithm.draw`."""
         if imitating:
-            return self._vision.draw(rng, rows, ("obs",), cached=False)
+            return self._vision.draw(rng, rows, ("obs",), warm=False)
         c = self.config
-        return self._vision.draw(rng, rows, ("obs", "next_obs"), cached=True) | {
+        return self._vision.draw(rng, rows, ("obs", "next_obs"), warm=True) | {
             "noise/next_action": rng.standard_normal((rows, self._actions), dtype=np.float32),
             "noise/action": rng.standard_normal((rows // c.utd, self._actions), dtype=np.float32),
             "noise/members": rng.permutation(c.ensemble)[: c.subset].astype(np.int32),
@@ -191,7 +180,8 @@ class AnchoredRlpd:
         c = self.config
 
         def loss(params: Params) -> tuple[A, dict[str, A]]:
-            features, _ = self._vision.see(nn, params, batch, "obs")
+            look = self._vision.look(nn, params, batch, "obs")
+            features, _ = self._vision.join(nn, params, batch, "obs", look)
             logits = self._logits(nn, params, "critic", features, batch["action"])
             if c.bins:
                 probs = self._support.project(nn, target)
@@ -199,23 +189,23 @@ class AnchoredRlpd:
             else:
                 error = losses.squared_critic_loss(logits[..., 0], target, batch["critic_weight"])
             total = error
-            if self._vision.inputs.images and c.anchor > 0 and not c.freeze_encoder:
+            if self._trains_encoder and c.anchor > 0:
                 # The encoder serves the actor too: without this, features that tell human actions apart would fade.
                 mean = nn.tanh(mlp(nn, params, "actor", self._actor, features))
                 total = error + losses.anchor_loss(mean, batch["action"], self._pull(trainer, batch))
-            return total, {"critic_loss": error / c.ensemble, "features": features}
+            return total, {"critic_loss": error / c.ensemble, "features": features, "look": look}
 
         _, seen = trainer.minimise("critic", loss)
-        features = seen.pop("features")
+        features, look = seen.pop("features"), seen.pop("look")
         metrics = seen | {"target_mean": nn.mean(target)}
         trainer.tick("critic_updates")
         if self._vision.goal:
-            metrics |= self._update_goal(nn, trainer, batch)
+            metrics |= self._update_goal(nn, trainer, batch, look)
         return features, metrics
 
-    def _update_goal(self, nn: Ops, trainer: Trainer, batch: Batch) -> dict[str, A]:
+    def _update_goal(self, nn: Ops, trainer: Trainer, batch: Batch, look: A) -> dict[str, A]:
         def loss(params: Params) -> tuple[A, dict[str, A]]:
-            _, distance = self._vision.see(nn, params, batch, "obs")
+            distance = self._vision.distance(nn, params, look)
             actual = self._vision.distance_from(nn, batch, "obs")
             return losses.distance_loss(distance, actual, batch["end_known"]), {}
 
@@ -274,6 +264,5 @@ class AnchoredRlpd:
 
 def minibatch(batch: Batch, rows: slice) -> Batch:
     """Return some rows of everything that has rows; of the noise only the images' shifts have."""
-    return {
-        name: value[rows] for name, value in batch.items() if not name.startswith("noise/") or name.endswith("/shift")
-    }
+    cut = {name: value[rows] for name, value in batch.items() if not name.startswith(_WHOLE) or name.endswith("/shift")}
+    return cut | {name: value for name, value in batch.items() if name.startswith("constant/")}

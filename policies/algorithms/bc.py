@@ -8,25 +8,22 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from robot_hil.data.specs import Array, ArraySpec, EnvSpec, Observation
-from robot_hil.errors import SpecError
+from robot_hil.data.specs import Array, EnvSpec
 from robot_hil.policies import losses
+from robot_hil.policies.algorithms.seeing import Seeing
 from robot_hil.policies.base import Group, Trainer
 from robot_hil.policies.config import BcConfig
-from robot_hil.policies.inputs import STACKED, Inputs
-from robot_hil.policies.nets.conv import ConvSpec, conv, init_conv
 from robot_hil.policies.nets.mlp import MlpSpec, init_mlp, mlp
 from robot_hil.policies.ops import A, Batch, Ops, Params
-from robot_hil.policies.vision import ENCODER
+from robot_hil.policies.vision import ENCODER, Vision
 
 
-class BehaviourCloning:
+class BehaviourCloning(Seeing):
     """See `robot_hil.policies.base.Algorithm`."""
 
     counters = ("actor_updates",)
     follows = ()
     updates_per_round = 1
-    encoding = ""
 
     def __init__(self, config: BcConfig) -> None:
         self.config = config
@@ -34,20 +31,13 @@ class BehaviourCloning:
     def bind(self, spec: EnvSpec) -> None:
         """See `Agent.bind`."""
         c = self.config
-        self._inputs = Inputs.of(spec, c.image_size, c.shift)
-        self._conv = ConvSpec(cameras=len(self._inputs.images), filters=c.filters, strides=c.strides)
+        self._vision = Vision.of(spec, c)
         self._actions = spec.action.shape[0]
-        features = self._inputs.vector_size + (self._conv.features if self._inputs.images else 0)
-        self._actor = MlpSpec(inputs=features, outputs=self._actions, hidden=c.hidden, activation=c.activation)
+        self._actor = MlpSpec(inputs=self._vision.size, outputs=self._actions, hidden=c.hidden, activation=c.activation)
 
     def init(self, rng: np.random.Generator) -> dict[str, Array]:
         """See `Algorithm.init`."""
-        params = init_conv(ENCODER, self._conv, rng) if self._inputs.images else {}
-        return params | init_mlp("actor", self._actor, rng, out_scale=0.1)
-
-    def constants(self) -> dict[str, Array]:
-        """See `Algorithm.constants`."""
-        return {}
+        return self._vision.init(rng) | init_mlp("actor", self._actor, rng, out_scale=0.1)
 
     @property
     def groups(self) -> dict[str, Group]:
@@ -65,22 +55,10 @@ class BehaviourCloning:
         """See `Algorithm.noise_size`."""
         return self._actions
 
-    def stored(self, spec: EnvSpec) -> dict[str, ArraySpec]:
-        """See `Agent.stored`."""
-        return self._inputs.stored(spec)
-
-    def prepare(self, obs: Observation) -> dict[str, Array]:
-        """See `Agent.prepare`."""
-        return self._inputs.prepare(obs)
-
-    def encode(self, nn: Ops, params: Params, batch: Batch) -> A:
-        """See `Algorithm.encode`; never asked."""
-        raise SpecError("behaviour cloning caches no encoding.")
-
     @property
     def reads(self) -> Mapping[str, tuple[str, ...]]:
         """See `Agent.reads`."""
-        return {"obs": (*self._inputs.vectors, *((STACKED,) if self._inputs.images else ()))}
+        return self._vision.reads(("obs",), warm=True)
 
     @property
     def imitates(self) -> Mapping[str, tuple[str, ...]]:
@@ -89,7 +67,7 @@ class BehaviourCloning:
 
     def draw(self, rng: np.random.Generator, rows: int, imitating: bool) -> dict[str, Array]:
         """See `Algorithm.draw`."""
-        return self._inputs.draw_shifts(rng, rows, ("obs",))
+        return self._vision.draw(rng, rows, ("obs",), warm=True)
 
     def act(self, nn: Ops, params: Params, batch: Batch) -> A:
         """See `Algorithm.act`."""
@@ -105,10 +83,7 @@ class BehaviourCloning:
         return {"actor_loss": self._imitate(nn, trainer, weighted)}
 
     def _raw(self, nn: Ops, params: Params, batch: Batch) -> A:
-        parts = [self._inputs.vector_batch(nn, batch, "obs")] if self._inputs.vectors else []
-        if self._inputs.images:
-            parts.append(conv(nn, params, ENCODER, self._conv, self._inputs.image_batch(nn, batch, "obs")))
-        return mlp(nn, params, "actor", self._actor, parts[0] if len(parts) == 1 else nn.concat(parts, -1))
+        return mlp(nn, params, "actor", self._actor, self._vision.look(nn, params, batch, "obs"))
 
     def _imitate(self, nn: Ops, trainer: Trainer, batch: Batch) -> A:
         def loss(params: Params) -> tuple[A, dict[str, A]]:

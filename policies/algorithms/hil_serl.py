@@ -2,26 +2,25 @@
 
 Networks and numbers of the published code. What is defective there is right here: critic-only updates leave actor and
 temperature bit-identical, every critic has its own output layer, time-outs bootstrap, and the pools never mispair
-frames (that is the replay's doing). Images go through the same small encoder as the default agent's, in place of the
-published frozen trunk, so that a comparison is about the algorithm.
+frames (that is the replay's doing). Images go through the published frozen trunk and its head where a file is given;
+else through the same small encoder as the default agent's, so that a comparison is about the algorithm.
 """
 
 from collections.abc import Mapping
 
 import numpy as np
 
-from robot_hil.data.specs import Array, ArraySpec, EnvSpec, Observation
+from robot_hil.data.specs import Array, EnvSpec
 from robot_hil.errors import SpecError
 from robot_hil.policies import losses
 from robot_hil.policies.algorithms.anchored import minibatch
+from robot_hil.policies.algorithms.seeing import Seeing
 from robot_hil.policies.base import Group, Trainer
 from robot_hil.policies.config import HilSerlConfig
-from robot_hil.policies.inputs import STACKED, Inputs
-from robot_hil.policies.nets.conv import ConvSpec, conv, init_conv
 from robot_hil.policies.nets.gaussian import gaussian
 from robot_hil.policies.nets.mlp import MlpSpec, init_mlp, mlp
 from robot_hil.policies.ops import A, Batch, Ops, Params
-from robot_hil.policies.vision import ENCODER
+from robot_hil.policies.vision import ENCODER, Vision
 
 LOG_STD = (float(np.log(1e-5)), float(np.log(5.0)))
 """Range of the policy's log standard deviation, as published."""
@@ -29,7 +28,7 @@ TEMPERATURE = "temperature/raw"
 """Its softplus is the temperature."""
 
 
-class HilSerl:
+class HilSerl(Seeing):
     """See `robot_hil.policies.base.Algorithm`."""
 
     counters = ("critic_updates", "actor_updates")
@@ -46,14 +45,13 @@ class HilSerl:
     def bind(self, spec: EnvSpec) -> None:
         """See `Agent.bind`. An action named `gripper` is learnt by a discrete critic: close, stay, open."""
         c = self.config
-        self._inputs = Inputs.of(spec, c.image_size, c.shift)
+        self._vision = Vision.of(spec, c)
         self._actions = spec.action.shape[0]
         grip = [i for i, name in enumerate(spec.action.names) if name == "gripper"]
         self._grip = grip[0] if grip else None
         self._arm = np.array([i for i in range(self._actions) if i != self._grip], np.int32)
         self._command = _gripper_command(spec)
-        self._conv = ConvSpec(cameras=len(self._inputs.images), filters=c.filters, strides=c.strides)
-        features = self._inputs.vector_size + (self._conv.features if self._inputs.images else 0)
+        features = self._vision.size
 
         def net(inputs: int, outputs: int) -> MlpSpec:
             return MlpSpec(inputs=inputs, outputs=outputs, hidden=c.hidden, activation="tanh", affine_norm=True)
@@ -65,16 +63,12 @@ class HilSerl:
     def init(self, rng: np.random.Generator) -> dict[str, Array]:
         """See `Algorithm.init`."""
         c = self.config
-        params = init_conv(ENCODER, self._conv, rng) if self._inputs.images else {}
+        params = self._vision.init(rng)
         params |= init_mlp("actor", self._actor, rng)
         params |= init_mlp("critic", self._critic, rng, members=c.ensemble)
         if self._grip is not None:
             params |= init_mlp("grasp", self._grasp, rng)
         return params | {TEMPERATURE: np.asarray(np.log(np.expm1(c.init_temperature)), np.float32)}
-
-    def constants(self) -> dict[str, Array]:
-        """See `Algorithm.constants`."""
-        return {}
 
     @property
     def groups(self) -> dict[str, Group]:
@@ -92,23 +86,6 @@ class HilSerl:
         """See `Algorithm.noise_size`: the gripper is always greedy, as published."""
         return len(self._arm)
 
-    def stored(self, spec: EnvSpec) -> dict[str, ArraySpec]:
-        """See `Agent.stored`."""
-        return self._inputs.stored(spec)
-
-    def prepare(self, obs: Observation) -> dict[str, Array]:
-        """See `Agent.prepare`."""
-        return self._inputs.prepare(obs)
-
-    @property
-    def encoding(self) -> str:
-        """See `Agent.encoding`: the encoder is trained throughout, nothing is cached."""
-        return ""
-
-    def encode(self, nn: Ops, params: Params, batch: Batch) -> A:
-        """See `Algorithm.encode`; never asked."""
-        raise SpecError("the HIL-SERL baseline caches no encoding.")
-
     @property
     def imitates(self) -> Mapping[str, tuple[str, ...]]:
         """See `Agent.imitates`: the published system starts from a random policy."""
@@ -117,15 +94,14 @@ class HilSerl:
     @property
     def reads(self) -> Mapping[str, tuple[str, ...]]:
         """See `Agent.reads`."""
-        names = (*self._inputs.vectors, *((STACKED,) if self._inputs.images else ()))
-        return {"obs": names, "next_obs": names}
+        return self._vision.reads(("obs", "next_obs"), warm=True)
 
     def draw(self, rng: np.random.Generator, rows: int, imitating: bool) -> dict[str, Array]:
         """See `Algorithm.draw`."""
         if imitating:
             return {}
         arm = len(self._arm)
-        return self._inputs.draw_shifts(rng, rows, ("obs", "next_obs")) | {
+        return self._vision.draw(rng, rows, ("obs", "next_obs"), warm=True) | {
             "noise/next_action": rng.standard_normal((rows, arm), dtype=np.float32),
             "noise/action": rng.standard_normal((rows // self.config.critic_to_actor, arm), dtype=np.float32),
         }
@@ -163,10 +139,7 @@ class HilSerl:
         return metrics | self._update_actor(nn, trainer, features, batch["noise/action"])
 
     def _features(self, nn: Ops, params: Params, batch: Batch, prefix: str) -> A:
-        parts = [self._inputs.vector_batch(nn, batch, prefix)] if self._inputs.vectors else []
-        if self._inputs.images:
-            parts.append(conv(nn, params, ENCODER, self._conv, self._inputs.image_batch(nn, batch, prefix)))
-        return parts[0] if len(parts) == 1 else nn.concat(parts, -1)
+        return self._vision.look(nn, params, batch, prefix)
 
     def _q(self, nn: Ops, params: Params, features: A, action: A) -> A:
         return mlp(nn, params, "critic", self._critic, nn.concat([features, action], -1))[..., 0]

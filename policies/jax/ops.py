@@ -94,8 +94,20 @@ class JaxOps:
         centred = x - jnp.mean(x, -1, keepdims=True)
         return centred * lax.rsqrt(jnp.mean(centred**2, -1, keepdims=True) + epsilon)
 
+    def group_norm(self, x: JaxArray, groups: int, scale: JaxArray, shift: JaxArray, epsilon: float = 1e-5) -> JaxArray:
+        batch, height, width, channels = x.shape
+        runs = x.reshape(batch, height * width, groups, channels // groups)
+        centred = runs - jnp.mean(runs, (1, 3), keepdims=True)
+        normed = centred * lax.rsqrt(jnp.mean(centred**2, (1, 3), keepdims=True) + epsilon)
+        return normed.reshape(x.shape) * scale + shift
+
     def conv2d(
-        self, x: JaxArray, kernel: JaxArray, bias: JaxArray | None, stride: int = 1, padding: int = 0
+        self,
+        x: JaxArray,
+        kernel: JaxArray,
+        bias: JaxArray | None,
+        stride: int = 1,
+        padding: int | tuple[int, int] = 0,
     ) -> JaxArray:
         if self._product is not None:
             x, kernel = x.astype(self._product), kernel.astype(self._product)
@@ -103,13 +115,13 @@ class JaxOps:
             x,
             kernel,
             (stride, stride),
-            [(padding, padding)] * 2,
+            [_sides(padding)] * 2,
             dimension_numbers=("NHWC", "OIHW", "NHWC"),
         ).astype(jnp.float32)
         return made if bias is None else made + bias
 
-    def max_pool(self, x: JaxArray, size: int, stride: int, padding: int = 0) -> JaxArray:
-        around = ((0, 0), (padding, padding), (padding, padding), (0, 0))
+    def max_pool(self, x: JaxArray, size: int, stride: int, padding: int | tuple[int, int] = 0) -> JaxArray:
+        around = ((0, 0), _sides(padding), _sides(padding), (0, 0))
         made: JaxArray = lax.reduce_window(x, -jnp.inf, lax.max, (1, size, size, 1), (1, stride, stride, 1), around)
         return made
 
@@ -125,3 +137,7 @@ class JaxOps:
             return lax.dynamic_slice(image, (offset[0], offset[1], 0), (height, width, image.shape[-1]))
 
         return jax.vmap(crop)(padded, offsets)
+
+
+def _sides(padding: int | tuple[int, int]) -> tuple[int, int]:
+    return (padding, padding) if isinstance(padding, int) else padding

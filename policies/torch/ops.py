@@ -9,6 +9,7 @@ import torch.nn.functional as functional
 from torch import Tensor
 
 from robot_hil.data.specs import Array
+from robot_hil.policies.torch import kernels
 
 _torch: Any = torch  # its overloads say less than `Ops` does
 _functional: Any = functional
@@ -46,7 +47,7 @@ class TorchOps:
 
     # Point by point --------------------------------------------------------------------------------------------
 
-    tanh = staticmethod(_torch.tanh)
+    tanh = staticmethod(kernels.tanh)
     relu = staticmethod(_torch.relu)
     silu = staticmethod(_functional.silu)
     gelu = staticmethod(_functional.gelu)
@@ -77,7 +78,7 @@ class TorchOps:
         return x.amin(axis, keepdim=keepdims)
 
     def variance(self, x: Tensor, axis: int, keepdims: bool = False) -> Tensor:
-        return x.var(axis, correction=0, keepdim=keepdims)
+        return kernels.variance(x, axis, keepdims)
 
     # Shapes and places -----------------------------------------------------------------------------------------
 
@@ -106,24 +107,37 @@ class TorchOps:
             product = x.to(self._product) @ kernel.to(self._product)
             return product.float() if bias is None else product.float() + bias
         if bias is None:
-            return x @ kernel
+            return x.contiguous() @ kernel  # a product of small matrices far apart takes thrice as long
         if kernel.dim() == 2:
             return torch.addmm(bias, x, kernel) if x.dim() == 2 else x @ kernel + bias
         return torch.baddbmm(bias, x if x.dim() == 3 else x.expand(kernel.shape[0], -1, -1), kernel)
 
     def layer_norm(self, x: Tensor, epsilon: float = 1e-5) -> Tensor:
-        return functional.layer_norm(x, (x.shape[-1],), eps=epsilon)
+        return kernels.layer_norm(x, epsilon)
 
-    def conv2d(self, x: Tensor, kernel: Tensor, bias: Tensor | None, stride: int = 1, padding: int = 0) -> Tensor:
+    def group_norm(self, x: Tensor, groups: int, scale: Tensor, shift: Tensor, epsilon: float = 1e-5) -> Tensor:
+        made = functional.group_norm(x.permute(0, 3, 1, 2), groups, scale, shift, epsilon)
+        return made.permute(0, 2, 3, 1)
+
+    def conv2d(
+        self,
+        x: Tensor,
+        kernel: Tensor,
+        bias: Tensor | None,
+        stride: int = 1,
+        padding: int | tuple[int, int] = 0,
+    ) -> Tensor:
         if self._product is not None:
             x, kernel = x.to(self._product), kernel.to(self._product)
             bias = None if bias is None else bias.to(self._product)
         # (B, H, W, C) seen as (B, C, H, W) is what torch calls channels last: no copy either way
-        made = functional.conv2d(x.permute(0, 3, 1, 2), kernel, bias, stride=stride, padding=padding)
+        seen, even = _padded(x.permute(0, 3, 1, 2), padding, 0.0)
+        made = functional.conv2d(seen, kernel, bias, stride=stride, padding=even)
         return made.permute(0, 2, 3, 1).float()
 
-    def max_pool(self, x: Tensor, size: int, stride: int, padding: int = 0) -> Tensor:
-        return functional.max_pool2d(x.permute(0, 3, 1, 2), size, stride, padding).permute(0, 2, 3, 1)
+    def max_pool(self, x: Tensor, size: int, stride: int, padding: int | tuple[int, int] = 0) -> Tensor:
+        seen, even = _padded(x.permute(0, 3, 1, 2), padding, -float("inf"))
+        return functional.max_pool2d(seen, size, stride, even).permute(0, 2, 3, 1)
 
     def attention(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         return functional.scaled_dot_product_attention(q, k, v)
@@ -136,6 +150,14 @@ class TorchOps:
         columns = (torch.arange(width, device=images.device) + offsets[:, 1:] - pad).clamp(0, width - 1)
         sample = torch.arange(len(images), device=images.device)
         return images[sample[:, None, None], rows[:, :, None], columns[:, None, :]]
+
+
+def _padded(x: Tensor, padding: int | tuple[int, int], value: float) -> tuple[Tensor, int]:
+    """Return x (B, C, H, W) with what is more after than before, and the padding that is left for all sides alike."""
+    before, after = (padding, padding) if isinstance(padding, int) else padding
+    if before == after:
+        return x, before
+    return functional.pad(x, (before, after, before, after), value=value), 0
 
 
 def shift_images(images: Array, offsets: Array, pad: int) -> Array:

@@ -1,7 +1,8 @@
 """The learner without any process around it: steps in, weights out."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,9 @@ from robot_hil.protocols import Agent
 from robot_hil.replay.buffer import ReplayBuffer
 from robot_hil.replay.prefetch import Prefetcher
 from robot_hil.replay.sampling import Batch, View
+
+_TOGETHER = 32
+"""Frames that an agent is given to encode where many wait."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +66,9 @@ class Learner:
         self.online_steps = 0
         """Steps received that were no demonstration."""
         self.replay = ReplayBuffer(agent.stored(spec), spec.action.shape[0], config.capacity, self._prepare)
-        self._encodes = False
+        self._stored = frozenset(agent.stored(spec))
+        self._encodes = agent.encodes_at_once
+        self._ahead: dict[int, Observation] = {}
         self._rng = np.random.default_rng(seed)
         self._prefetcher: Prefetcher | None = None
 
@@ -70,6 +76,17 @@ class Learner:
         """Take in one step; repeated ones are ignored by the replay."""
         if self.replay.add(step) and step.segment is not Segment.DEMO:
             self.online_steps += 1
+
+    def add_all(self, steps: Iterable[Step]) -> None:
+        """Take in many steps that wait; what encodes frames as they come encodes some of them together."""
+        waiting = iter(steps)
+        while some := list(islice(waiting, _TOGETHER)):
+            if self._encodes:
+                seen = [obs for step in some for obs in (step.obs, step.final_obs) if obs is not None]
+                self._ahead = {id(obs): ready for obs, ready in zip(seen, self._prepare_all(seen), strict=True)}
+            for step in some:
+                self.add(step)
+            self._ahead.clear()
 
     def judge(self, verdicts: Mapping[EpisodeKey, Verdict]) -> None:
         """See episodes as a person says, from the next batch on; see `ReplayBuffer.judge`."""
@@ -160,17 +177,23 @@ class Learner:
             self._prefetcher = None
 
     def _prepare(self, obs: Observation) -> Observation:
-        """Prepare one observation; once the encoder is fixed, encode it, so that no update runs a convolution."""
-        prepared = dict(self.agent.prepare(obs))
+        ready = self._ahead.get(id(obs))
+        return self._prepare_all([obs])[0] if ready is None else ready
+
+    def _prepare_all(self, observations: Sequence[Observation]) -> list[Observation]:
+        """Return what is stored of observations; once the encoder is fixed, encoded, so that no update has to."""
+        prepared = [dict(self.agent.prepare(obs)) for obs in observations]
         if self._encodes:
-            batch = {name: value[None] for name, value in prepared.items()}
-            prepared[self.agent.encoding] = self.agent.encode(self.state, batch)[0]
-        return prepared
+            together = {name: np.stack([one[name] for one in prepared]) for name in prepared[0]}
+            for one, encoded in zip(prepared, self.agent.encode(self.state, together), strict=True):
+                one[self.agent.encoding] = encoded
+        return [{name: value for name, value in one.items() if name in self._stored} for one in prepared]
 
     def _encode_all(self) -> None:
         """Encode every stored frame with the encoder as it now is; from here on new ones are encoded as they come."""
-        if self.agent.encoding:
-            self.replay.rewrite(self.agent.encoding, lambda frames: self.agent.encode(self.state, frames))
+        if self.agent.encoding and not self.agent.encodes_at_once:
+            encode = self.agent.encode
+            self.replay.rewrite(self.agent.encoding, lambda frames: encode(self.state, frames), chunk=_TOGETHER)
             self._encodes = True
 
     def _sample(self, rows: int, fractions: Mapping[str, float], out: Batch) -> Batch:
