@@ -1,161 +1,181 @@
-"""How fast steps become durable on the learner's disk and acknowledged, with and without encryption.
+"""From the control loop to the learner's replay: steps per second, delay, bytes on the wire, many actors at once.
 
-`python benchmarks/uplink.py` writes benchmarks/results/uplink.json. A step has two 128x128x3 frames and 18 numbers.
+`python benchmarks/uplink.py` writes benchmarks/results/uplink.json. A step has two 128x128x3 frames, 18 numbers and
+7 actions. Every actor is a process of its own; this one is the learner, with its log on disk and a real replay. Spool
+and log share a disk here, and actors and learner share the processors: floors are measured between the runs.
 """
 
-import datetime
-import json
+import argparse
 import os
-import platform
-import subprocess
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from floors import RECORD, crc32_rate, file_sync_rate, lmdb_rate, seconds_of
+from uplink_actor import SPEC, make_steps
+from uplink_rig import Run, run
 
 from robot_hil.data import codec
-from robot_hil.data.specs import ArraySpec, EnvSpec
-from robot_hil.data.step import Step
+from robot_hil.policies.torch.runtime import prepare_training
 from robot_hil.replay.step_log import StepLog
+from robot_hil.report.machine import Result, write_results
 from robot_hil.transport.ingest import IngestServer
-from robot_hil.transport.keys import Keys, make_keys
+from robot_hil.transport.keys import Keys, load_keys, make_keys
 from robot_hil.transport.uplink import Uplink
 from robot_hil.transport.weights import WeightPublisher, WeightSubscriber
 
-STEPS = 1000
-PACED = 200
-WAKES = 100
 RESULTS = Path(__file__).parent / "results" / "uplink.json"
-SPEC = EnvSpec(
-    env_id="benchmark/Pixels-v0",
-    observation={
-        "front": ArraySpec(shape=(128, 128, 3), dtype="uint8"),
-        "wrist": ArraySpec(shape=(128, 128, 3), dtype="uint8"),
-        "state": ArraySpec(shape=(18,)),
-    },
-    action=ArraySpec(shape=(7,), low=-1.0, high=1.0),
-    control_hz=20.0,
-    max_episode_steps=100,
-)
+OBSERVATION = sum(int(np.prod(spec.shape)) * np.dtype(spec.dtype).itemsize for spec in SPEC.observation.values())
+TOTAL_HZ = 320.0
+"""Steps per second of all actors together, where their number is compared."""
+ACTORS = (1, 4, 16)
+LATER = 0.005
+"""`sync_after` of the rows that are not of the default [s]."""
 
 
-def make_step(index: int) -> Step:
-    """Make a step with random pixels."""
-    rng = np.random.default_rng(index)
-    action = SPEC.action.sample(rng)
-    return Step(
-        obs={name: spec.sample(rng) for name, spec in SPEC.observation.items()},
-        action_policy=action,
-        action_human=np.full(7, np.nan, np.float32),
-        action_executed=action,
-        authority=np.zeros(7, np.uint8),
-        reward={"env": 0.0},
-        terminated=False,
-        truncated=False,
-        success=False,
-        episode_id=0,
-        step_index=index,
-    )
-
-
-def main() -> None:
-    """Measure and write the results."""
-    rows = codec_rows()
-    for name, encrypted in (("plain", False), ("curve", True)):
-        with tempfile.TemporaryDirectory() as folder:
-            keys = make_keys(Path(folder) / "keys") if encrypted else None
-            rows += uplink_rows(name, Path(folder), keys)
-            rows += weight_rows(name, keys)
-    stamp = {
-        "machine": f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores",
-        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-        "commit": subprocess.run(
-            ["git", "rev-parse", "--short", "HEAD"], cwd=RESULTS.parent.parent, capture_output=True, text=True
-        ).stdout.strip(),
-    }
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps([row | stamp for row in rows], indent=1) + "\n")
-    for row in rows:
-        target = f"   target {row['target']}" if row["target"] else ""
-        print(f"{row['name']:45} {row['value']:>10} {row['unit']}{target}")
-
-
-def codec_rows() -> list[dict[str, object]]:
-    """Time encoding and decoding one step."""
-    step = make_step(0)
+def codec_rows(seconds: float) -> list[Result]:
+    """Time encoding, decoding and looking at one step."""
+    step = next(make_steps(1))
     blob = codec.encode(step)
+    crc = RECORD / crc32_rate(seconds)
     rows = []
-    for name, work in (
-        ("encode", lambda: codec.encode(step)),
-        ("decode", lambda: codec.decode(blob)),
-        ("peek", lambda: codec.peek(blob)),
+    for name, work, floor in (
+        ("encode", lambda: codec.encode(step), crc),
+        ("decode", lambda: codec.decode(blob), crc),
+        ("peek", lambda: codec.peek(blob), None),
     ):
-        times = []
-        for _ in range(500):
-            start = time.perf_counter()
-            work()
-            times.append(time.perf_counter() - start)
-        rows.append(_row(f"codec {name}, median", np.median(times) * 1e6, "us"))
+        value = float(np.median(seconds_of(work, seconds)))
+        rows.append(_row(f"codec {name}, median", value, "us", 1e6, floor=floor, note="floor: crc32" if floor else ""))
     return rows
 
 
-def uplink_rows(name: str, folder: Path, keys: Keys | None) -> list[dict[str, object]]:
-    """Send steps through both disks; then time how long a waiting actor takes to wake."""
-    steps = [make_step(index) for index in range(STEPS)]
-    costs, wakes, total = [], [], STEPS + PACED
+def disk_floors(seconds: float) -> tuple[float, float]:
+    """Return steps per second that spool and log on one disk allow, and the least delay of one step in both [s]."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        rate = 1.0 / (1.0 / lmdb_rate(folder, seconds) + RECORD / file_sync_rate(folder, seconds))
+        data = np.random.default_rng(0).bytes(RECORD)
+        step = next(make_steps(1))
+        with StepLog(folder / "log") as log, (folder / "spool").open("wb", buffering=0) as file:
+            numbers = iter(range(1 << 30))
+
+            def commit() -> None:
+                log.append_many([codec.encode(step, epoch=1, seq=next(numbers))])
+
+            def sync() -> None:
+                file.write(data)
+                os.fdatasync(file.fileno())
+
+            single = float(np.median(seconds_of(commit, seconds))) + float(np.median(seconds_of(sync, seconds)))
+    return rate, single
+
+
+def rate_rows(name: str, steps: int, seconds: float, keys: Path | None) -> list[Result]:
+    """Send as fast as it goes; by default, and with the actor's disk only where it is needed."""
+    rows = []
+    for label, sync_after in (("", None), (", spool synced when needed", LATER)):
+        floor, _ = disk_floors(seconds)
+        measured = run(1, steps, keys=keys, sync_after=sync_after)
+        note = (
+            f"learner {1e6 * measured.cpu:.0f} us, actor {1e6 * measured.actor_cpu:.0f} us of processor time per step"
+        )
+        target = 2500.0 if keys is None else None
+        title = f"{name}: steps durable and acknowledged{label}"
+        rows.append(_row(title, measured.rate, "1/s", higher=True, target=target, floor=floor, note=note))
+        if sync_after is None:
+            rows.append(_row(f"{name}: put as fast as possible, median", np.median(measured.costs), "us", 1e6))
+        rows.append(_row(f"{name}: steps lost{label}", measured.lost, "", target=0.0))
+    return rows
+
+
+def delay_rows(name: str, steps: int, seconds: float, keys: Path | None) -> list[Result]:
+    """Put steps at the rate of a control loop and time how long each takes to the learner's replay."""
+    rows = []
+    for hz, sync_after in ((50.0, None), (20.0, None), (50.0, LATER)):
+        _, floor = disk_floors(seconds)
+        measured = run(1, round(steps * hz / 50.0), hz=hz, keys=keys, sync_after=sync_after)
+        at = f"{name}: put to replay at {hz:.0f} Hz" + (", spool synced when needed" if sync_after else "")
+        target = 3e-3 if keys is None else None
+        rows.append(_row(f"{at}, median", np.median(measured.delays), "ms", 1e3, floor=floor))
+        rows.append(_row(f"{at}, 99 %", np.percentile(measured.delays, 99), "ms", 1e3, target=target, floor=floor))
+        if sync_after is None and hz == 50.0:
+            for share in (50, 99):
+                cost = float(np.percentile(measured.costs, share))
+                rows.append(_row(f"{name}: put at 50 Hz, {share} %", cost, "us", 1e6, target=1e-3))
+    return rows
+
+
+def wire_rows(steps: int) -> list[Result]:
+    """Count the bytes that pass, acknowledgements and heartbeats included."""
+    measured = run(1, steps, hz=50.0, counted=True)
+    both = 2 * OBSERVATION
+    note = "floor: each observation once, and the last of every 100 steps"
+    floor = 0.5 * (1 + 1 / SPEC.max_episode_steps)
+    return [
+        _row("wire bytes per transition", measured.wire, "kB", 1e-3),
+        _row("wire bytes / (obs + next obs)", measured.wire / both, "", target=0.51, floor=floor, note=note),
+    ]
+
+
+def actor_rows(steps: int, seconds: float) -> list[Result]:
+    """Compare the learner's cost per step with 1, 4 and 16 actors, at the same rate in all and as fast as it goes."""
+    paced: dict[int, list[Run]] = {count: [] for count in ACTORS}
+    flooded: dict[int, list[Run]] = {count: [] for count in ACTORS}
+    floor, _ = disk_floors(seconds)
+    for _ in range(3):  # in turn, so that a busy machine is unfair to none
+        for count in ACTORS:
+            paced[count].append(run(count, steps // count, hz=TOTAL_HZ / count))
+            flooded[count].append(run(count, 2 * steps // count))
+    rows = []
+    for count in ACTORS:
+        cost, fast = (np.median([one.cpu for one in runs[count]]) for runs in (paced, flooded))
+        rate = np.median([one.rate for one in flooded[count]])
+        actors = f"{count} actor{'s' if count > 1 else ''}"
+        rows += [
+            _row(f"learner, {actors}, {TOTAL_HZ:.0f} steps per second: processor time per step", cost, "us", 1e6),
+            _row(f"learner, {actors}, as fast as it goes: processor time per step", fast, "us", 1e6),
+            _row(f"learner, {actors}: steps durable and acknowledged", rate, "1/s", higher=True, floor=floor),
+        ]
+    for label, runs in ((f"{TOTAL_HZ:.0f} steps per second", paced), ("as fast as it goes", flooded)):
+        one, most = (np.median([one.cpu for one in runs[count]]) for count in (ACTORS[0], ACTORS[-1]))
+        rows.append(_row(f"learner, cost per step of 16 actors / of 1, {label}", most / one, "", target=1.2, floor=1.0))
+    return rows
+
+
+def wake_rows(name: str, tries: int, keys: Keys | None) -> list[Result]:
+    """Time from a larger budget until a simulated actor that waits for it goes on."""
+    wakes = []
     with (
-        StepLog(folder / "log") as log,
+        tempfile.TemporaryDirectory() as folder,
+        StepLog(Path(folder) / "log") as log,
         IngestServer(log, SPEC, run_id="benchmark", endpoint="tcp://127.0.0.1:*", keys=keys) as server,
-        Uplink(folder / "spool", SPEC, endpoint=server.endpoint, keys=keys) as uplink,
+        Uplink(Path(folder) / "spool", SPEC, endpoint=server.endpoint, keys=keys) as uplink,
     ):
         uplink.wait_welcome(10)
-        begin = time.perf_counter()
-        for step in steps:
-            start = time.perf_counter()
-            uplink.put(step)
-            costs.append(time.perf_counter() - start)
-        if not uplink.flush(120):
-            raise SystemExit(f"not everything was acknowledged: {uplink.info()}")
-        seconds = time.perf_counter() - begin
-        server.drain()
-        paced = []
-        for step in steps[:PACED]:
-            time.sleep(0.02)
-            start = time.perf_counter()
-            uplink.put(step)
-            paced.append(time.perf_counter() - start)
-        uplink.flush(120)
-        server.drain()
-        for index in range(WAKES):
-            server.set_progress(step_budget=total)
-            while uplink.progress.step_budget != total:
+        for budget in range(tries):
+            server.set_progress(step_budget=budget)
+            uplink.put(next(make_steps(1)))
+            while uplink.may_step() or uplink.info().unacked:
                 time.sleep(0.001)
             begun = [0.0]
 
-            def allow(begun: list[float] = begun) -> None:
+            def allow(budget: int = budget, begun: list[float] = begun) -> None:
                 begun[0] = time.perf_counter()
-                server.set_progress(step_budget=total + 1)
+                server.set_progress(step_budget=budget + 2)
 
             timer = threading.Timer(0.01, allow)
             timer.start()
             if not uplink.throttle(5):
-                raise SystemExit(f"the actor was not woken in try {index}")
+                raise SystemExit(f"the actor was not woken in try {budget}")
             wakes.append(time.perf_counter() - begun[0])
             timer.join()
-        lost = log.info().lost + total - log.info().steps
-    return [
-        _row(f"{name}: steps durable and acknowledged", STEPS / seconds, "1/s", ">= 400"),
-        _row(f"{name}: put as fast as possible, median", np.median(costs) * 1e6, "us", "< 1000"),
-        _row(f"{name}: put at 50 Hz, median", np.median(paced) * 1e6, "us", "< 1000"),
-        _row(f"{name}: put at 50 Hz, 99 %", np.percentile(paced, 99) * 1e6, "us", "< 1000"),
-        _row(f"{name}: waking a waiting actor, median", np.median(wakes) * 1e3, "ms", "about 1"),
-        _row(f"{name}: steps lost", lost, "", "0"),
-    ]
+    return [_row(f"{name}: waking a waiting actor, median", np.median(wakes), "ms", 1e3)]
 
 
-def weight_rows(name: str, keys: Keys | None) -> list[dict[str, object]]:
+def weight_rows(name: str, tries: int, keys: Keys | None) -> list[Result]:
     """Time one set of weights, 4 MB, from publish to usable."""
     params = {f"layer{i}": np.random.default_rng(i).normal(size=(256, 1024)).astype(np.float32) for i in range(4)}
     times = []
@@ -163,17 +183,72 @@ def weight_rows(name: str, keys: Keys | None) -> list[dict[str, object]]:
         WeightPublisher(endpoint="tcp://127.0.0.1:*", keys=keys) as publisher,
         WeightSubscriber(endpoint=publisher.endpoint, keys=keys) as subscriber,
     ):
-        for version in range(30):
+        for version in range(tries):
             start = time.perf_counter()
             publisher.publish(version, params)
             if subscriber.wait(version - 1, 10) is None:
                 raise SystemExit("weights did not arrive")
             times.append(time.perf_counter() - start)
-    return [_row(f"{name}: 4 MB of weights, median", np.median(times) * 1e3, "ms")]
+    return [_row(f"{name}: 4 MB of weights, median", np.median(times), "ms", 1e3)]
 
 
-def _row(name: str, value: float, unit: str, target: str = "") -> dict[str, object]:
-    return {"name": name, "value": round(float(value), 2), "unit": unit, "target": target}
+def _row(
+    name: str,
+    value: float,
+    unit: str,
+    scale: float = 1.0,
+    *,
+    higher: bool = False,
+    target: float | None = None,
+    floor: float | None = None,
+    note: str = "",
+) -> Result:
+    """Return a result in `unit`, which is 1 / `scale` of what value, target and floor are given in."""
+    result = Result(
+        name=name,
+        value=round(scale * float(value), 4),
+        unit=unit,
+        higher_is_better=higher,
+        target=None if target is None else scale * target,
+        floor=None if floor is None else round(scale * floor, 4),
+        note=note,
+    )
+    goal = "" if result.target is None else f"   target {result.target:g}"
+    limit = "" if result.floor is None else f"   floor {result.floor:.4g}"
+    print(f"{name:75} {result.value:>10.3f} {unit}{goal}{limit}", flush=True)
+    return result
+
+
+def main() -> None:
+    """Measure, print, write."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="a tenth of the steps")
+    parser.add_argument("--out", type=Path, default=RESULTS)
+    parser.add_argument("--only", choices=("codec", "rate", "delay", "wire", "actors", "wake", "weights"))
+    args = parser.parse_args()
+    size, seconds = (0.1, 0.1) if args.quick else (1.0, 0.5)
+    prepare_training(1)  # the learner's process keeps freed memory, as in a run
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "keys"
+        make_keys(path)
+        parts: dict[str, list[Callable[[], list[Result]]]] = {
+            "codec": [lambda: codec_rows(seconds)],
+            "wire": [lambda: wire_rows(max(200, round(1000 * size)))],
+            "actors": [lambda: actor_rows(max(480, round(4800 * size)), seconds)],
+        }
+        for name, keys in (("plain", None), ("curve", path)):
+            loaded = None if keys is None else load_keys(keys)
+            for part, work in (
+                ("rate", lambda n=name, k=keys: rate_rows(n, round(20_000 * size), seconds, k)),
+                ("delay", lambda n=name, k=keys: delay_rows(n, round(1500 * size), seconds, k)),
+                ("wake", lambda n=name, k=loaded: wake_rows(n, round(100 * size), k)),
+                ("weights", lambda n=name, k=loaded: weight_rows(n, round(30 * size), k)),
+            ):
+                parts.setdefault(part, []).append(work)
+        results = [
+            row for part, works in parts.items() if args.only in (None, part) for work in works for row in work()
+        ]
+    write_results(args.out, results)
 
 
 if __name__ == "__main__":

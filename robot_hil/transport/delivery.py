@@ -65,6 +65,7 @@ class Delivery:
         self.refused = ""
         self._identity, self._endpoint, self._actor_id, self._run_id = identity, endpoint, actor_id, run_id
         self._keys, self._sync_after, self._changed = keys, sync_after, changed
+        self._most_flying = window
         self._instance = secrets.token_hex(8)
         self._client: ClientSocket | None = None
         self._poller = zmq.Poller()
@@ -128,7 +129,7 @@ class Delivery:
         if blobs:
             self.spool.append(blobs)
             for (seq, _), blob in zip(steps, blobs, strict=False):
-                if len(self._recent) < 2 * self.window.size:
+                if len(self._recent) < 2 * self._most_flying:
                     self._recent[seq] = blob
             end = steps[len(blobs) - 1][0] + 1
             self._unsafe.append((time.monotonic(), end))
@@ -259,6 +260,7 @@ class Delivery:
         with self._changed:
             self.connected = True
             self.window.acknowledge(said.marks, rewind=rewind)
+            self.window.size = max(1, min(self._most_flying, said.window))
             self.progress = said.progress
             self._changed.notify_all()
         acked = self.window.acknowledged(self.epoch)

@@ -26,6 +26,8 @@ _log = logging.getLogger(__name__)
 _COMMIT_BYTES = 2 << 20
 """A group is committed when it has so many bytes: larger ones cost more per step, for LMDB's pages leave the cache."""
 _COMMIT_STEPS = 256
+_FLYING_STEPS = 128
+"""Steps on their way from all actors together: enough to keep the disk busy, few enough to stay in the cache."""
 _HEARTBEAT_S = 0.5
 _NEWS_EVERY_S = 0.05
 _URGENT_EVERY_S = 0.002
@@ -190,6 +192,7 @@ class IngestServer:
         self._waker.register(full)
         self._waker.register(idle)
         while not self._stopping:
+            self._crowded = True  # before the look: a `drain` after it then wakes the poll
             self._crowded = len(self._backlog) > self._max_backlog
             wait = math.ceil(1000 * max(0.0, self._news_due() - time.monotonic()))
             (idle if self._crowded else full).poll(wait)
@@ -202,8 +205,13 @@ class IngestServer:
             for peer in answered:
                 session = self._sessions.get(peer)
                 if session is not None:
-                    ack = protocol.Ack(marks=session.marks, progress=self._progress)
+                    ack = protocol.Ack(marks=session.marks, progress=self._progress, window=self._share)
                     self._send(sock, peer, protocol.ACK, protocol.pack(ack))
+
+    @property
+    def _share(self) -> int:
+        """Steps that each actor may have on their way, one at least."""
+        return max(1, _FLYING_STEPS // max(1, len(self._sessions)))
 
     def _news_due(self) -> float:
         """Return when all actors are to be told the progress: at once when one may wait for it, else now and then.
@@ -309,7 +317,13 @@ class IngestServer:
             self._refuse(sock, peer, reason)
             return
         session, lost = self._sessions.welcome(peer, hello)
-        welcome = protocol.Welcome(nonce=hello.nonce, run_id=self._run_id, marks=session.marks, progress=self._progress)
+        welcome = protocol.Welcome(
+            nonce=hello.nonce,
+            run_id=self._run_id,
+            marks=session.marks,
+            progress=self._progress,
+            window=self._share,
+        )
         self._send(sock, peer, protocol.WELCOME, protocol.pack(welcome))
         self._count(lost=lost)
 

@@ -16,7 +16,7 @@ from robot_hil.data.step import Step
 from robot_hil.data.step_header import MAX_BLOB_BYTES
 from robot_hil.errors import SpecError
 
-PROTOCOL_VERSION = 1
+PROTOCOL_VERSION = 2
 HELLO, STEPS, REPORT = b"HELLO", b"STEPS", b"REPORT"
 WELCOME, ACK, REFUSED, RESYNC = b"WELCOME", b"ACK", b"REFUSED", b"RESYNC"
 MAX_MESSAGE = MAX_BLOB_BYTES
@@ -67,6 +67,8 @@ class Welcome(msgspec.Struct, forbid_unknown_fields=True):
     run_id: str
     marks: dict[int, int]
     progress: Progress
+    window: _Count
+    """See `Ack`."""
 
 
 class Ack(msgspec.Struct, forbid_unknown_fields=True):
@@ -74,6 +76,8 @@ class Ack(msgspec.Struct, forbid_unknown_fields=True):
 
     marks: dict[int, int]
     progress: Progress
+    window: _Count
+    """Steps that this actor may have on their way: its share of what the learner wants to hold unlogged."""
 
 
 class Refusal(msgspec.Struct, forbid_unknown_fields=True):
