@@ -151,6 +151,8 @@ def evaluate(argv: Arguments) -> int:
     parsed = options.parse("train", options.Train, config["argv"], run.path)
     seed = int(config["seed"]) if asked.seed is None else asked.seed
     experiment = replace(parsed.experiment, backend=asked.backend or parsed.experiment.backend)
+    if asked.reward_model is not None:
+        experiment = replace(experiment, reward_model=asked.reward_model)
     return module.evaluate(experiment, run, saved_at, seed, asked.episodes, parsed.options.operator)
 
 

@@ -49,6 +49,7 @@ def evaluate(
     robot = Robot(experiment, out, agent, seed, operator=operator)
     stop = StopRequest(robot.request_stop)
     rows: list[EpisodeRow] = []
+    by_env = 0
     try:
         robot.start()
         load_policy(robot, agent, saved)
@@ -58,6 +59,7 @@ def evaluate(
                 if row is not None and not stop:
                     sink.write(row)
                     rows.append(row)
+                    by_env += robot.env_success
     finally:
         robot.close()
     good = sum(row.success for row in rows)
@@ -67,11 +69,15 @@ def evaluate(
         "checkpoint": str(saved.path), "episodes": len(rows), "success_rate": good / max(1, len(rows)),
         "success_ci95": (low, high), "cycle_steps": cycle, "seed": seed,
     }  # fmt: skip
+    if experiment.reward_model:
+        result |= {"reward_model": experiment.reward_model, "env_success_rate": by_env / max(1, len(rows))}
     write_json(out.path / "eval.json", result)
     print(
         f"{good} of {len(rows)} succeeded ({good / max(1, len(rows)):.0%}, 95 % interval {low:.0%} to {high:.0%}), "
         f"{'-' if cycle is None else f'{cycle:.1f}'} steps per success. Policy: {saved.path}. Result: {out.path}"
     )
+    if experiment.reward_model:
+        print(f"So says {experiment.reward_model}; {by_env} of them ended as a success of the environment's own.")
     return 130 if stop else 0
 
 

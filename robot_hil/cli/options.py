@@ -120,6 +120,8 @@ class Eval:
     """Seed of the episodes; the run's own by default."""
     backend: Literal["auto", "torch", "jax"] | None = None
     """Library that computes; the run's own by default. A policy learnt by one acts in the other."""
+    reward_model: str | None = None
+    """Reward model that tells success, the run's own by default; an empty word lets the environment tell."""
 
 
 @dataclass(frozen=True, kw_only=True)

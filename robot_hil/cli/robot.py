@@ -108,6 +108,8 @@ class Robot:
         self.episode = 0
         self.steps = self.human = self.onsets = 0
         self._faults = 0
+        self.env_success = False
+        """Whether the environment itself called the end of the newest episode a success."""
 
     # -- state that outlives the process ---------------------------------------------------------------------------
 
@@ -160,6 +162,7 @@ class Robot:
         """
         self.phase, self.episode = PHASES[stream], episode_id
         self.steps = self.human = self.onsets = 0
+        self.env_success = False
         if self.reward is not None:
             key = (self._actor_id, self.epoch(), episode_id)
             self.reward.begin_episode(key, recorded=self.phase in RECORDED)
@@ -304,6 +307,7 @@ class Robot:
         self.steps += 1
         self.human += step.is_human
         self.onsets += step.onset
+        self.env_success = step.success
         if self.phase == "train":
             self.env_steps += 1
         if self.phase in RECORDED:
