@@ -1,0 +1,59 @@
+"""Functions that torch has, in forms that take less time on a CPU; on a GPU torch's own are taken.
+
+Times are those of 131,072 numbers, the layer of two critics for a batch of 256, by one thread of an AVX2 processor.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+_LARGE = 16384
+"""Elements from which on the arithmetic outweighs the calls."""
+_ones: dict[int, Tensor] = {}
+
+
+class _Tanh(torch.autograd.Function):
+    """2 sigmoid(2x) - 1: 190 us instead of 410, off by at most 2e-7. The derivative is torch's own, from the value."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        """See `tanh`."""
+        value = torch.sigmoid(x + x).mul_(2.0).sub_(1.0)
+        ctx.save_for_backward(value)
+        return value
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        """(1 - tanh^2) times the gradient."""
+        (value,) = ctx.saved_tensors
+        made: Tensor = torch.ops.aten.tanh_backward(gradients[0], value)
+        return made
+
+
+def tanh(x: Tensor) -> Tensor:
+    """Hyperbolic tangent."""
+    if x.device.type != "cpu" or x.numel() < _LARGE:
+        return torch.tanh(x)
+    made: Tensor = _Tanh.apply(x)  # type: ignore[no-untyped-call]
+    return made
+
+
+def layer_norm(x: Tensor, epsilon: float) -> Tensor:
+    """Zero mean and unit variance along the last axis.
+
+    With a gain of ones it takes 90 us, without one 115 to 150: torch has two kernels.
+    """
+    size = x.shape[-1]
+    if x.device.type != "cpu":
+        return torch.nn.functional.layer_norm(x, (size,), eps=epsilon)
+    if size not in _ones:
+        with torch.inference_mode(False):  # else nothing could be trained with it
+            _ones[size] = torch.ones(size)
+    return torch.nn.functional.layer_norm(x, (size,), _ones[size], None, epsilon)
+
+
+def variance(x: Tensor, axis: int, keepdims: bool) -> Tensor:
+    """Mean squared deviation: a seventh of the time of torch's along an axis that is not the last."""
+    centred = x - x.mean(axis, keepdim=True)
+    return (centred * centred).mean(axis, keepdim=keepdims)
