@@ -98,24 +98,38 @@ class ProgressConfig:
     shift: int = 3
     members: int = 3
     """Networks whose mean delta counts, and whose disagreement is the doubt."""
-    updates: int = 600
-    batch_size: int = 64
+    updates: int = 300
+    episodes: int = 4
+    """Episodes in a batch."""
+    frames: int = 16
+    """Frames of each of them, of which all pairs are learnt."""
+    stretch: int = 10
+    """Half of these come from a stretch of twice so many frames: pairs as near as they will be compared."""
     learning_rate: float = 1e-3
-    negatives: float = 0.2
-    """Share of pairs that teach 0: another goal's, and frames of a standstill."""
+    negatives: float = 0.25
+    """Share of episodes that teach 0: failures, and others under another goal."""
     stride_s: float = 1.0
     """Time between the two frames that are compared [s]."""
+    caution: float = 1.0
+    """Standard deviations of the members taken from their mean probability of being done."""
+    calibration_share: float = 0.2
+    """Share of the episodes from which the threshold of being done is taken."""
+    false_positive_rate: float = 0.005
+    """Wanted of single frames that are not done."""
     done_threshold: float = 0.5
+    """Where no episodes could be laid aside."""
     done_frames: int = 2
     """Frames running that must say done."""
 
     def __post_init__(self) -> None:
         if not self.filters or len(self.filters) != len(self.strides):
             raise ConfigError(f"strides are {self.strides}, filters {self.filters}; give one stride for each of them.")
-        _at_least(
-            1, members=self.members, batch_size=self.batch_size, updates=self.updates, done_frames=self.done_frames
-        )
+        _at_least(1, members=self.members, updates=self.updates, episodes=self.episodes, stretch=self.stretch)
+        _at_least(1, done_frames=self.done_frames, image_size=self.image_size)
+        _at_least(2, frames=self.frames)
+        _at_least(0, caution=self.caution, shift=self.shift)
         _share(negatives=self.negatives, done_threshold=self.done_threshold)
+        _share(calibration_share=self.calibration_share, false_positive_rate=self.false_positive_rate)
 
 
 def _at_least(low: int, **values: float) -> None:

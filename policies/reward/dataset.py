@@ -27,6 +27,7 @@ from robot_hil.data.reward import LabelledFrame
 from robot_hil.data.specs import Array, ArraySpec, EnvSpec
 from robot_hil.errors import ConfigError, SpecError, StorageError
 from robot_hil.policies.reward.config import Crop
+from robot_hil.policies.reward.files import read_png, write_file, write_png
 from robot_hil.policies.reward.split import split_episodes
 
 DATASET_FILE, LABELS_FILE, FRAMES = "dataset.json", "labels.jsonl", "frames"
@@ -81,7 +82,7 @@ class FrameSet:
         try:
             (path / FRAMES).mkdir(parents=True, exist_ok=True)
             temporary = path / f".{DATASET_FILE}.{os.getpid()}.tmp"
-            _write(temporary, (json.dumps(about, indent=2) + "\n").encode(), "wb")
+            write_file(temporary, (json.dumps(about, indent=2) + "\n").encode(), "wb")
             temporary.replace(path / DATASET_FILE)
         except OSError as error:
             raise StorageError(f"{path} cannot be made a data set: {error}.") from error
@@ -173,7 +174,7 @@ class FrameSet:
         obs: dict[str, Array] = {
             name: np.asarray(values, self.spec.observation[name].dtype) for name, values in entry.vectors.items()
         }
-        obs |= {camera: _read_png(self.path / file) for camera, file in entry.files.items()}
+        obs |= {camera: read_png(self.path / file) for camera, file in entry.files.items()}
         self.spec.validate_observation(obs)
         return LabelledFrame(
             obs=obs, label=entry.label, episode=entry.episode, step_index=entry.step_index, source=entry.source,
@@ -231,12 +232,12 @@ class FrameSet:
             frame_id = f"{self._next:06d}"
             self._next += 1
             try:
-                _write_png(self._file(frame_id, first), frame.obs[first], "xb", durable)
+                write_png(self._file(frame_id, first), frame.obs[first], "xb", durable)
             except FileExistsError:
                 continue
             break
         for camera in others:
-            _write_png(self._file(frame_id, camera), frame.obs[camera], "wb", durable)
+            write_png(self._file(frame_id, camera), frame.obs[camera], "wb", durable)
         return frame_id, {camera: f"{FRAMES}/{frame_id}.{camera}.png" for camera in self.spec.images}
 
     def _file(self, frame_id: str, camera: str) -> Path:
@@ -305,34 +306,3 @@ def _array_from(plain: Mapping[str, Any]) -> ArraySpec:
         shape=tuple(plain["shape"]), dtype=plain["dtype"], low=float(plain["low"]), high=float(plain["high"]),
         names=tuple(plain["names"]),
     )  # fmt: skip
-
-
-def _write(path: Path, data: bytes, mode: str, durable: bool = True) -> None:
-    with path.open(mode) as file:
-        file.write(data)
-        if durable:
-            file.flush()
-            os.fsync(file.fileno())
-
-
-def _write_png(path: Path, image: Array, mode: str, durable: bool) -> None:
-    import cv2
-
-    done, data = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_PNG_COMPRESSION, 1])
-    if not done:
-        raise StorageError(f"{path.name} could not be encoded as PNG.")
-    _write(path, data.tobytes(), mode, durable)
-
-
-def _read_png(path: Path) -> Array:
-    import cv2
-
-    try:
-        data = np.frombuffer(path.read_bytes(), np.uint8)
-        image = cv2.imdecode(data, cv2.IMREAD_COLOR) if len(data) else None
-    except OSError as error:
-        raise StorageError(f"{path} cannot be read: {error}. Discard the frame.") from error
-    if image is None:
-        raise StorageError(f"{path} is no image: it is damaged. Discard the frame.")
-    decoded: Array = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
-    return decoded

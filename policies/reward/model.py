@@ -29,8 +29,8 @@ from robot_hil.policies.reward.training import (
     assign,
     calibrate,
     fit,
+    plain_inputs,
     read_table,
-    scaled,
 )  # fmt: skip
 
 NAME = "reward"
@@ -226,7 +226,8 @@ def train(
         )
     parts = assign(table, config, seed)
     rng = np.random.default_rng(seed)
-    params = scaled(setup.network.init(rng), table.part(table.rows(parts.train)))
+    trained = table.part(table.rows(parts.train))
+    params = setup.network.init(rng) | setup.network.ensemble.scale(plain_inputs(trained))
     return _fitted(setup, params, config.updates, table, parts, version, rng, told, begin)
 
 

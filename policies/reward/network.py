@@ -45,8 +45,13 @@ class Ensemble:
                 name: value.reshape(self.cameras, self.members, *value.shape[1:])
                 for name, value in init_conv(ENCODER, conv, rng).items()
             }
-        size = self.features + self.vectors
-        return params | {f"{SCALE}/mean": np.zeros(size, np.float32), f"{SCALE}/deviation": np.ones(size, np.float32)}
+        return params | self.scale(np.zeros((1, self.features + self.vectors)))
+
+    @staticmethod
+    def scale(rows: Array) -> dict[str, Array]:
+        """Return the scale of inputs that are no images, from rows of them (n, features + vectors)."""
+        measured = {f"{SCALE}/mean": rows.mean(0), f"{SCALE}/deviation": np.maximum(rows.std(0), 1e-3)}
+        return {name: value.astype(np.float32) for name, value in measured.items()}
 
     def encode(self, nn: Ops, params: Params, frames: Batch) -> A:
         """Encode frames -> (K, B, encoded).

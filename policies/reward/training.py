@@ -15,7 +15,7 @@ from robot_hil.policies.reward import calibration, rules
 from robot_hil.policies.reward.config import RewardConfig
 from robot_hil.policies.reward.dataset import FrameSet
 from robot_hil.policies.reward.inputs import Features, FrameInputs, Prepared, with_features
-from robot_hil.policies.reward.network import SCALE, Classifier
+from robot_hil.policies.reward.network import Classifier
 from robot_hil.policies.reward.sampling import Table, bootstrap, class_shares, draw_weights
 from robot_hil.policies.reward.split import split_episodes
 
@@ -111,12 +111,11 @@ def assign(table: Table, config: RewardConfig, seed: int, before: Parts | None =
     )
 
 
-def scaled(params: Mapping[str, Array], table: Table) -> dict[str, Array]:
-    """Return `params` with mean and deviation of what is not an image, over `table`."""
-    plain = [table.prepared[name] for name in ("features", "vectors") if name in table.prepared]
-    columns = np.concatenate([array[:, 0] if array.ndim == 3 else array for array in plain], -1)
-    measured = {f"{SCALE}/mean": columns.mean(0), f"{SCALE}/deviation": np.maximum(columns.std(0), 1e-3)}
-    return dict(params) | {name: value.astype(np.float32) for name, value in measured.items()}
+def plain_inputs(table: Table) -> Array:
+    """Return what is not an image, (n, features + vectors), unshifted."""
+    given = [table.prepared[name] for name in ("features", "vectors") if name in table.prepared]
+    columns: Array = np.concatenate([array[:, 0] if array.ndim == 3 else array for array in given], -1)
+    return columns
 
 
 def fit(
