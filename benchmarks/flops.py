@@ -92,15 +92,74 @@ class Convolutions:
         return self.forward * 2 + Work(convolutions=sum(self._layers[1:]))
 
 
-def hil_serl(*, features: int, actions: int, rows: int, ensemble: int, updates: int, subset: int | None = None) -> Work:
+@dataclass(frozen=True, slots=True)
+class Embeddings:
+    """The head on cached maps of a trunk: masked sums of every channel, then a dense layer; one for every camera."""
+
+    rows: int
+    cameras: int
+    vectors: int
+    channels: int = 512
+    places: int = 16
+    masks: int = 8
+    outputs: int = 256
+    vector_outputs: int = 64
+
+    @property
+    def features(self) -> int:
+        """Size of what comes out."""
+        return self.cameras * self.outputs + self.vector_outputs
+
+    @property
+    def _dense(self) -> float:
+        return 2.0 * self.rows * self.cameras * self.channels * self.masks * self.outputs
+
+    @property
+    def forward(self) -> Work:
+        """Outputs only."""
+        sums = self.cameras * self.channels * self.places * self.masks
+        return Work(products=2.0 * self.rows * (sums + self.vectors * self.vector_outputs) + self._dense)
+
+    @property
+    def train(self) -> Work:
+        """Outputs, all weights' gradients, and those of the sums, through which those of the masks come."""
+        return self.forward * 2 + Work(products=self._dense)
+
+
+def residual(side: int, images: int) -> Work:
+    """Count outputs of a ResNet-10 for square images: a stem of 7x7, then four blocks, each but the first halving."""
+    side //= 2
+    total, side, fan = 49.0 * 3 * 64 * side * side, side // 2, 64
+    for filters in (64, 128, 256, 512):
+        side = side if filters == fan else side // 2
+        around = 0 if filters == fan else fan * filters
+        total += side * side * (9.0 * filters * (fan + filters) + around)
+        fan = filters
+    return Work(convolutions=2.0 * images * total)
+
+
+def hil_serl(
+    *,
+    features: int,
+    actions: int,
+    rows: int,
+    ensemble: int,
+    updates: int,
+    subset: int | None = None,
+    encoder: Convolutions | Embeddings | None = None,
+    encoded: int = 0,
+) -> Work:
     """Count a round of soft actor-critic: `updates` of the critics on `rows` samples each, one of the actor.
 
-    Hidden layers are 2 x 256. `subset` members make the targets, all by default.
+    Hidden layers are 2 x 256. `subset` members make the targets, all by default. `encoder`, for `rows` samples, is
+    trained with the critics; `encoded` of the features are its output.
     """
     actor = Dense((features, 256, 256, 2 * actions), rows)
     critics = Dense((features + actions, 256, 256, 1), rows, ensemble)
     target = Dense(critics.widths, rows, subset or ensemble)
     judge = actor.forward + target.forward + critics.train
+    if encoder is not None:
+        judge += encoder.forward + encoder.train + critics.to_inputs(encoded)
     return judge * updates + actor.train + critics.through(actions)
 
 
@@ -116,10 +175,7 @@ def anchored(
     encoder: Convolutions | None = None,
     encoded: int = 0,
 ) -> Work:
-    """Count a round of the default agent; as `hil_serl`, and critics that see a function of the action beside it.
-
-    `encoder`, for `rows` samples, is trained with the critics; `encoded` of the features are its output.
-    """
+    """Count a round of the default agent; as `hil_serl`, and critics that see a function of the action beside it."""
     actor = Dense((features, 256, 256, actions), rows)
     critics = Dense((features + actions * (2 if gain else 1), 256, 256, 1), rows, ensemble)
     target = Dense(critics.widths, rows, subset)

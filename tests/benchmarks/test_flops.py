@@ -5,11 +5,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from robot_hil.data.specs import ArraySpec, EnvSpec
 from robot_hil.policies.config import AnchoredConfig, HilSerlConfig
+from robot_hil.policies.nets.embedding import EmbeddingSpec, embedding, init_embedding
+from robot_hil.policies.nets.resnet import ResNetSpec, resnet
 from robot_hil.policies.registry import AgentConfig, make_agent
+from robot_hil.policies.torch.ops import TorchOps
 
 sys.path.append(str(Path(__file__).resolve().parents[2] / "benchmarks"))
 
@@ -62,6 +66,27 @@ def test_encoder_trained_end_to_end() -> None:
     made = counted(AnchoredConfig(freeze_encoder=False, utd=1, filters=(4, 8), image_size=SIDE), cameras=2)
     total = work.products + work.convolutions
     assert total < made < 1.1 * total  # more: gradients of vectors and actions, the soft-argmax's small products
+
+
+def test_residual_trunk() -> None:
+    spec = ResNetSpec(blocks=1, grouped=True)
+    params = {f"trunk/{name}": torch.zeros(shape) for name, shape in spec.shapes().items()}
+    with FlopCounterMode(display=False) as counter:
+        resnet(TorchOps(), params, "trunk", spec, torch.zeros(2, 32, 32, 3))
+    assert counter.get_total_flops() == flops.residual(side=32, images=2).convolutions
+
+
+def test_spatial_embeddings_and_their_training() -> None:
+    spec = EmbeddingSpec(cameras=2, places=4, channels=16, vectors=5, outputs=32, vector_outputs=8)
+    params = {name: torch.from_numpy(x) for name, x in init_embedding("head", spec, np.random.default_rng(0)).items()}
+    work = flops.Embeddings(rows=3, cameras=2, vectors=5, channels=16, places=4, outputs=32, vector_outputs=8)
+    assert work.features == spec.features
+    leaves = [value.requires_grad_() for value in params.values()]
+    with FlopCounterMode(display=False) as counter:
+        made = embedding(TorchOps(), params, "head", spec, torch.ones(3, 32, 4), torch.ones(3, 5))
+        assert counter.get_total_flops() == work.forward.products
+        torch.autograd.grad(made.sum(), leaves)
+    assert counter.get_total_flops() == work.train.products
 
 
 def test_time_is_the_sum_of_both_kinds() -> None:
