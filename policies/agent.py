@@ -9,7 +9,7 @@ import numpy as np
 
 from robot_hil.data.specs import Array, ArraySpec, EnvSpec, Observation
 from robot_hil.errors import SpecError, StorageError
-from robot_hil.policies.base import Algorithm, Engine, Judge
+from robot_hil.policies.base import Algorithm, Engine, Judge, KeepFrames
 from robot_hil.policies.ops import Params
 
 _NOT_LEARNT = frozenset(("row", "pool"))
@@ -59,6 +59,11 @@ class LearningAgent:
     def prepare(self, obs: Observation) -> Observation:
         """See `Agent.prepare`."""
         return self.algorithm.prepare(obs)
+
+    @property
+    def frames(self) -> KeepFrames | None:
+        """See `Agent.frames`."""
+        return self.engine.frames
 
     @property
     def encoding(self) -> str:
@@ -176,7 +181,9 @@ class LearningAgent:
         try:
             state.rng.bit_generator.state = json.loads(bytes(params["generator"]))
         except (ValueError, TypeError, KeyError) as error:
-            raise StorageError(f"checkpoint does not fit this agent: its generator is no PCG64's: {error!r}.") from error
+            raise StorageError(
+                f"checkpoint does not fit this agent: its generator is no PCG64's: {error!r}."
+            ) from error
         state.learner = self.engine.restore(state.learner, params)
         return state
 

@@ -1,6 +1,6 @@
 """The contracts outward: arm, camera, teleoperation device, policy, agent. `tests/contracts.py` holds their tests."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -193,6 +193,14 @@ class Agent(Protocol):
         """Turn one raw observation into what `stored` describes, and what `encode` needs beyond that.
 
         Done once per step, when it enters the replay.
+        """
+        ...
+
+    @property
+    def frames(self) -> Callable[[Mapping[str, ArraySpec], int], Any] | None:
+        """How the replay keeps observations on the device that learns (`robot_hil.replay.frames.Frames`).
+
+        None: in host memory, as numpy arrays.
         """
         ...
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import jax
@@ -10,7 +11,8 @@ import numpy as np
 
 from robot_hil.data.specs import Array
 from robot_hil.errors import DependencyError
-from robot_hil.policies.base import Algorithm, Group, Loss, Routine
+from robot_hil.policies.base import Algorithm, Group, KeepFrames, Loss, Routine
+from robot_hil.policies.jax.frames import JaxFrames
 from robot_hil.policies.jax.ops import JaxOps
 from robot_hil.policies.ops import A, Batch, Ops, Params
 
@@ -98,6 +100,11 @@ class JaxEngine:
     def ops(self) -> Ops:
         """See `Engine.ops`."""
         return self._ops
+
+    @property
+    def frames(self) -> KeepFrames | None:
+        """See `Engine.frames`."""
+        return None if self._device.platform == "cpu" else partial(JaxFrames, device=self._device)
 
     def place(self, arrays: Mapping[str, Any]) -> Params:
         """See `Engine.place`."""

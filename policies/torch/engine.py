@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,9 @@ from torch.optim.adam import adam
 
 from robot_hil.data.specs import Array
 from robot_hil.errors import DependencyError
-from robot_hil.policies.base import Algorithm, Loss, Routine
+from robot_hil.policies.base import Algorithm, KeepFrames, Loss, Routine
 from robot_hil.policies.ops import A, Batch, Ops, Params
+from robot_hil.policies.torch.frames import TorchFrames
 from robot_hil.policies.torch.ops import TorchOps
 
 
@@ -101,6 +103,11 @@ class TorchEngine:
     def ops(self) -> Ops:
         """See `Engine.ops`."""
         return self._ops
+
+    @property
+    def frames(self) -> KeepFrames | None:
+        """See `Engine.frames`."""
+        return None if self._ops.device.type == "cpu" else partial(TorchFrames, device=self._ops.device)
 
     def place(self, arrays: Mapping[str, Any]) -> Params:
         """See `Engine.place`; on the CPU a tensor shares the array's memory for as long as nobody trains it."""

@@ -13,6 +13,7 @@ from robot_hil.data.step import Segment, Step
 from robot_hil.errors import ConfigError, StorageError
 from robot_hil.protocols import Agent
 from robot_hil.replay.buffer import ReplayBuffer
+from robot_hil.replay.frames import HostFrames
 from robot_hil.replay.prefetch import Prefetcher
 from robot_hil.replay.sampling import Batch, View
 
@@ -65,7 +66,9 @@ class Learner:
         """Training rounds done, warm-up included: the version of the weights."""
         self.online_steps = 0
         """Steps received that were no demonstration."""
-        self.replay = ReplayBuffer(agent.stored(spec), spec.action.shape[0], config.capacity, self._prepare)
+        self.replay = ReplayBuffer(
+            agent.stored(spec), spec.action.shape[0], config.capacity, self._prepare, agent.frames or HostFrames
+        )
         self._stored = frozenset(agent.stored(spec))
         self._encodes = agent.encodes_at_once
         self._ahead: dict[int, Observation] = {}
