@@ -11,12 +11,12 @@ from robot_hil.data.step import Authority
 from robot_hil.learner.learner import Learner
 from robot_hil.learner.values import EVERY_S, MAX_POINTS, VALUES_FILE, ValuesFile, values_of
 from robot_hil.methods.anchored import Anchored
-from robot_hil.policies.torch.anchored import AnchoredRlpd
+from robot_hil.policies.registry import make_agent
 
 
 @pytest.fixture
 def learner(small_spec):
-    made = Learner(AnchoredRlpd(AGENT), Anchored(), small_spec, CONFIG, 0)
+    made = Learner(make_agent(AGENT, "torch"), Anchored(), small_spec, CONFIG, 0)
     yield made
     made.close()
 

@@ -1,61 +1,106 @@
-"""The torch agents fulfil the contract, from state and from pixels."""
+"""The learning agents fulfil the contract, from state and from pixels, on both backends."""
 
 from dataclasses import replace
 
 import pytest
+from agent_rig import SMALL, SMALL_BC, SMALL_HIL_SERL, shared_agent
 from contracts import AgentContract, agent_spec
 
-from robot_hil.data.specs import EnvSpec
 from robot_hil.errors import SpecError
-from robot_hil.policies.torch.anchored import AnchoredConfig, AnchoredRlpd
-from robot_hil.policies.torch.hil_serl import HilSerl, HilSerlConfig
-
-SMALL_ANCHORED = AnchoredConfig(hidden=(16, 16), ensemble=3, utd=2, filters=(4, 4), image_size=8, shift=2)
-SMALL_HIL_SERL = HilSerlConfig(hidden=(16, 16), filters=(4, 4), image_size=8, shift=2)
+from robot_hil.policies.agent import LearningAgent
+from robot_hil.policies.config import AnchoredConfig
+from robot_hil.policies.registry import AgentConfig, make_agent
 
 
-class TestAnchoredState(AgentContract):
-    spec = agent_spec()
+class Contract(AgentContract):
+    """An agent by its numbers and its backend."""
 
-    def make_agent(self) -> AnchoredRlpd:
-        return AnchoredRlpd(SMALL_ANCHORED)
+    config: AgentConfig
+    backend = "torch"
+    pixels = False
+    gripper = False
 
+    @property
+    def spec(self):
+        return agent_spec(pixels=self.pixels, gripper=self.gripper)
 
-class TestAnchoredPixels(TestAnchoredState):
-    spec = agent_spec(pixels=True, gripper=True)
+    def make_agent(self) -> LearningAgent:
+        return make_agent(self.config, self.backend)
 
-
-class TestAnchoredTrainedEncoder(AgentContract):
-    spec = agent_spec(pixels=True)
-
-    def make_agent(self) -> AnchoredRlpd:
-        return AnchoredRlpd(replace(SMALL_ANCHORED, freeze_encoder=False))
-
-
-class TestAnchoredCategorical(AgentContract):
-    spec = agent_spec()
-
-    def make_agent(self) -> AnchoredRlpd:
-        return AnchoredRlpd(AnchoredConfig(hidden=(16,), ensemble=2, utd=1, bins=21, activation="silu", anchor=0.0))
+    def usual_agent(self) -> LearningAgent:
+        if self.backend == "torch":
+            return self.make_agent()
+        return shared_agent(self.config, self.backend, self.pixels, self.gripper)
 
 
-class TestHilSerlState(AgentContract):
-    spec = agent_spec()
+class TestAnchoredState(Contract):
+    config = replace(SMALL, ensemble=3)
 
-    def make_agent(self) -> HilSerl:
-        return HilSerl(SMALL_HIL_SERL)
+
+class TestAnchoredPixels(Contract):
+    config = replace(SMALL, ensemble=3)
+    pixels = gripper = True
+
+
+class TestAnchoredTrainedEncoder(Contract):
+    config = replace(SMALL, ensemble=3, freeze_encoder=False)
+    pixels = True
+
+
+class TestAnchoredCategorical(Contract):
+    config = AnchoredConfig(hidden=(16,), ensemble=2, utd=1, bins=21, activation="silu", anchor=0.0)
+
+
+class TestHilSerlState(Contract):
+    config = SMALL_HIL_SERL
 
 
 class TestHilSerlGripper(TestHilSerlState):
-    spec = agent_spec(gripper=True)
+    gripper = True
 
 
 class TestHilSerlPixels(TestHilSerlState):
-    spec = agent_spec(pixels=True, gripper=True)
+    pixels = gripper = True
 
 
-@pytest.mark.parametrize("make", [lambda: AnchoredRlpd(SMALL_ANCHORED), lambda: HilSerl(SMALL_HIL_SERL)])
-def test_images_that_do_not_fit_the_encoder_are_refused(make) -> None:
-    spec: EnvSpec = agent_spec(pixels=True, side=12)
-    with pytest.raises(SpecError, match="12x12"):
-        make().bind(spec)
+class TestBcState(Contract):
+    config = replace(SMALL_BC, exploration=0.1)
+
+
+class TestBcPixels(TestBcState):
+    pixels = gripper = True
+
+
+class TestAnchoredGoal(Contract):
+    config = replace(SMALL, ensemble=3, goal_features=("number 1",), anchor_q_filter=True)
+    pixels = True
+
+
+# jax: what is compiled for a class is shared by its tests, which therefore stay in one process
+@pytest.mark.xdist_group("jax goal")
+class TestAnchoredGoalJax(TestAnchoredGoal):
+    backend = "jax"
+
+
+@pytest.mark.xdist_group("jax trained")
+class TestAnchoredTrainedEncoderJax(TestAnchoredTrainedEncoder):
+    config = replace(SMALL, ensemble=2, utd=1, bins=11, freeze_encoder=False)
+    backend = "jax"
+
+
+@pytest.mark.xdist_group("jax hil-serl")
+class TestHilSerlPixelsJax(TestHilSerlPixels):
+    backend = "jax"
+
+
+@pytest.mark.xdist_group("jax bc")
+class TestBcPixelsJax(TestBcPixels):
+    backend = "jax"
+
+
+@pytest.mark.parametrize("config", [SMALL, SMALL_HIL_SERL, SMALL_BC])
+def test_images_that_do_not_fit_the_encoder_are_refused(backend: str, config: AgentConfig) -> None:
+    spec = agent_spec(pixels=True)
+    wide = {name: replace(array, shape=(16, 24, 3)) for name, array in spec.observation.items() if array.is_image}
+    with pytest.raises(SpecError, match="16x24"):
+        make_agent(config, backend).bind(replace(spec, observation={**spec.observation, **wide}))

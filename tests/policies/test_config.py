@@ -1,4 +1,4 @@
-"""Numbers that cannot work are refused; an agent is found by its numbers."""
+"""Numbers that cannot work are refused."""
 
 import re
 from typing import Any
@@ -6,9 +6,8 @@ from typing import Any
 import pytest
 
 from robot_hil.errors import ConfigError
-from robot_hil.policies.config import AnchoredConfig, HilSerlConfig
-from robot_hil.policies.registry import make_agent
-from robot_hil.policies.torch import anchored, hil_serl
+from robot_hil.policies.config import AnchoredConfig, BcConfig, HilSerlConfig
+from robot_hil.policies.registry import AgentConfig
 
 
 @pytest.mark.parametrize("wrong", [{"bins": 1}, {"bins": -3}, {"subset": 0}, {"subset": 5, "ensemble": 4}])
@@ -18,14 +17,7 @@ def test_impossible_numbers_are_refused(wrong: dict[str, Any]) -> None:
         AnchoredConfig(**wrong)
 
 
-@pytest.mark.parametrize("kind", [AnchoredConfig, HilSerlConfig])
-def test_every_convolution_needs_its_stride(kind: type[AnchoredConfig] | type[HilSerlConfig]) -> None:
+@pytest.mark.parametrize("kind", [AnchoredConfig, HilSerlConfig, BcConfig])
+def test_every_convolution_needs_its_stride(kind: type[AgentConfig]) -> None:
     with pytest.raises(ConfigError, match=r"strides are \(2,\).*filters \(8, 8\)"):
         kind(filters=(8, 8), strides=(2,))
-
-
-def test_agent_is_made_from_its_numbers() -> None:
-    assert isinstance(make_agent(AnchoredConfig()), anchored.AnchoredRlpd)
-    assert isinstance(make_agent(HilSerlConfig()), hil_serl.HilSerl)
-    with pytest.raises(ConfigError, match="str"):
-        make_agent("sac")  # type: ignore[arg-type]
