@@ -13,7 +13,6 @@ from robot_hil.cli.reward.frames import Labels, Taking, labels_of, success_of
 from robot_hil.cli.reward.models import LoadedModel, frames_of, load_model
 from robot_hil.cli.runfolder import CONFIG_FILE, RunFolder
 from robot_hil.data.labels import EpisodeKey, Verdict
-from robot_hil.data.reward import BINARY
 from robot_hil.errors import ConfigError
 from robot_hil.policies.reward.dataset import FrameSet
 from robot_hil.report.labels import read_labels
@@ -186,7 +185,7 @@ def endings(
 
     reader, episodes = stored_episodes(run)
     verdicts, judge = read_labels(run.path), model.judge()
-    classes: tuple[str, ...] = BINARY if model.dense else model.trained.classes
+    classes = model.classes
     won, found, left_out = success_of(classes), list[Ending](), 0
     wrong = negatives = missed = positives = 0
     try:

@@ -22,6 +22,7 @@ Tell success from camera images: no sensor, no code of your own. In order:
 commands:
   record    collect labelled frames, from run folders or live; Ctrl-C saves
   train     train a success classifier from frames
+  progress  train a critic of progress from run folders with demonstrations: a dense reward
   check     run a model over other frames or episodes; pass or fail
   label     serve a page with the most doubtful frames, and retrain
   retrain   go on training with what was labelled since
@@ -74,6 +75,14 @@ def train(argv: Arguments) -> int:
     return work(_parse(options.TrainReward, argv, "train"))
 
 
+def progress(argv: Arguments) -> int:
+    """Train a critic of progress."""
+    from robot_hil.cli.reward import options
+    from robot_hil.cli.reward.progress import train_progress
+
+    return train_progress(_parse(options.TrainProgress, argv, "progress"))
+
+
 def retrain(argv: Arguments) -> int:
     """Go on training."""
     from robot_hil.cli.reward import options
@@ -112,6 +121,7 @@ def _parse(kind: type[T], argv: Arguments, command: str) -> T:
 COMMANDS: dict[str, Callable[[Arguments], int]] = {
     "record": record,
     "train": train,
+    "progress": progress,
     "check": check,
     "label": label,
     "retrain": retrain,

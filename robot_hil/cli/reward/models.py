@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from robot_hil.data.reward import RewardModel
+from robot_hil.data.reward import BINARY, RewardModel
 from robot_hil.errors import StorageError
 from robot_hil.policies.reward.dataset import FrameSet
 from robot_hil.report.metrics import write_json
 
 ABOUT_FILE = "trained_from.json"
-CLASSIFIER_FILE = "reward.json"
+CLASSIFIER_FILE, PROGRESS_FILE = "reward.json", "progress.json"
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class LoadedModel:
 
     folder: Path
     trained: Any
-    """A `TrainedReward`, or a progress critic."""
+    """A `TrainedReward` or a `ProgressCritic`."""
     dense: bool
     """Whether its reward is progress made."""
 
@@ -30,9 +30,14 @@ class LoadedModel:
         return int(self.trained.version)
 
     @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of its classes."""
+        return BINARY if self.dense else tuple(self.trained.classes)
+
+    @property
     def threshold(self) -> float:
         """Probability from which a single frame is taken for success."""
-        return float(self.trained.config.done_threshold if self.dense else self.trained.threshold)
+        return float(self.trained.threshold)
 
     @property
     def false_positive(self) -> tuple[float, float, float] | None:
@@ -48,6 +53,10 @@ class LoadedModel:
 
 def load_model(folder: Path) -> LoadedModel:
     """Read a model; raises `StorageError`, which says what to do when there is none."""
+    if (folder / PROGRESS_FILE).exists():
+        from robot_hil.policies.reward.progress import ProgressCritic
+
+        return LoadedModel(folder, ProgressCritic.load(folder), True)
     if not (folder / CLASSIFIER_FILE).exists():
         raise StorageError(
             f"{folder} holds no reward model. Train one: robot-hil reward train FRAMES --out {folder}, with frames "
@@ -56,6 +65,14 @@ def load_model(folder: Path) -> LoadedModel:
     from robot_hil.policies.reward.model import TrainedReward
 
     return LoadedModel(folder, TrainedReward.load(folder), False)
+
+
+def version_in(folder: Path) -> int:
+    """Return the version of the model in `folder`, 0 without one."""
+    try:
+        return load_model(folder).version
+    except StorageError:
+        return 0
 
 
 def remember_frames(folder: Path, frames: Path, seed: int) -> None:

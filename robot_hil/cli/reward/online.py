@@ -137,11 +137,10 @@ class OnlineReward:
         run = self._robot.run_folder
         if path is None:
             own = run.path / OWN_FRAMES
-            classes = self._model.trained.classes
+            classes = self._model.classes
             frames = FrameSet.open(own) if own.exists() else FrameSet.create(own, classes, self._robot.spec)
-            self._robot.log(
-                "warning", f"the data set of {self._folder} is not there: what fooled the model is kept in {own}"
-            )
+            why = "learns from whole episodes only" if self._model.dense else "is without its data set"
+            self._robot.log("warning", f"{self._folder} {why}: what fooled it is kept in {own}")
         else:
             frames = FrameSet.open(path)
         for hit in hits:

@@ -9,7 +9,7 @@ import tyro
 from robot_hil.cli.options import Common
 from robot_hil.cli.reward.check import Limits
 from robot_hil.cli.reward.frames import Taking
-from robot_hil.policies.reward.config import RewardConfig
+from robot_hil.policies.reward.config import ProgressConfig, RewardConfig
 
 Backend = Literal["auto", "torch", "jax"]
 
@@ -62,6 +62,18 @@ class TrainReward:
     seed: int = 0
     backend: Backend = "auto"
     config: Annotated[RewardConfig, tyro.conf.arg(name="")] = field(default_factory=RewardConfig)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainProgress:
+    """Train a critic of progress on successful episodes of run folders: a dense reward, and when it is done."""
+
+    runs: tyro.conf.Positional[tuple[Path, ...]]
+    """Run folders with successful episodes, whole: demonstrations do."""
+    out: Path = Path("progress-model")
+    seed: int = 0
+    backend: Backend = "auto"
+    config: Annotated[ProgressConfig, tyro.conf.arg(name="")] = field(default_factory=ProgressConfig)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from robot_hil.cli.reward import show
-from robot_hil.cli.reward.models import frames_of, load_model, remember_frames
-from robot_hil.errors import ConfigError, StorageError
+from robot_hil.cli.reward.models import PROGRESS_FILE, frames_of, load_model, remember_frames, version_in
+from robot_hil.errors import ConfigError
 from robot_hil.policies.reward.dataset import FrameSet
 
 if TYPE_CHECKING:
@@ -21,10 +21,12 @@ def train(asked: "TrainReward") -> int:
     """Train, save, report; return the exit code."""
     from robot_hil.policies.reward.model import train as fit
 
+    if (asked.out / PROGRESS_FILE).exists():
+        raise ConfigError(f"{asked.out} holds a critic of progress; choose another --out for a classifier.")
     frames = FrameSet.open(asked.frames)
     counts = ", ".join(f"{count} {name}" for name, count in frames.counts.items())
     print(f"{asked.frames}: {counts}, of {len(frames.episodes)} episodes")
-    version = _version(asked.out)
+    version = version_in(asked.out)
     with show.bar() as told:
         trained = fit(frames, asked.config, asked.seed, told, backend=asked.backend, version=version + 1)
     trained.save(asked.out)
@@ -86,11 +88,3 @@ def look(trained: Any, frames: FrameSet, ids: list[str]) -> list[show.Looked]:
                 )
             )  # fmt: skip
     return found
-
-
-def _version(folder: Path) -> int:
-    """Return the version of the model in `folder`, 0 without one."""
-    try:
-        return load_model(folder).version
-    except StorageError:
-        return 0
