@@ -4,7 +4,6 @@ Every `append` is one durable transaction: after it returned, the steps survive 
 none of them is in the log. Steps are known by (actor, epoch, seq), so appending twice changes nothing.
 """
 
-import re
 import struct
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,14 +19,11 @@ from robot_hil.data import codec
 from robot_hil.data.fingerprint import differences
 from robot_hil.data.step import Step
 from robot_hil.errors import SpecError, StorageError
+from robot_hil.replay.marks import Mark, Marks, actor_of, check_actor, epoch_name
 
 T = TypeVar("T")
 _FORMAT = 1
-_ACTOR_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _U64 = struct.Struct(">Q")
-_KEY = struct.Struct(">IQ")
-_EPOCH = struct.Struct(">I")
-_MARK = struct.Struct(">QQQ")
 _CHUNK = 64
 
 
@@ -67,16 +63,6 @@ class Appended:
     """Sequence numbers given up."""
 
 
-@dataclass(slots=True)
-class _Mark:
-    next: int = 0
-    """First sequence number not yet in the contiguous run."""
-    end: int = 0
-    """One more than the largest sequence number seen."""
-    missing: int = 0
-    """Numbers below `end` that never came."""
-
-
 class StepLog:
     """A durable, idempotent log of steps in one folder. Thread-safe; one process at a time (beside `StepLogReader`s).
 
@@ -103,14 +89,13 @@ class StepLog:
             try:
                 self.path.mkdir(parents=True, exist_ok=True)
                 env = lmdb.open(str(self.path), max_dbs=4, map_size=1 << 26, sync=self._sync, readahead=False)
-                names = (b"steps", b"index", b"marks", b"meta")
-                dbs = [env.open_db(name) for name in names]
+                self._steps, self._info, self._marks = env.open_db(b"steps"), env.open_db(b"meta"), Marks(env)
             except (lmdb.Error, OSError) as error:
                 raise StorageError(
                     f"step log {self.path} cannot be opened: {error}. Check that the disk has room, the folder is "
                     f"yours, and no other process is using it."
                 ) from error
-            self._env, (self._steps, self._index, self._marks, self._info) = env, dbs
+            self._env = env
             try:
                 self._check_meta()
             except BaseException:
@@ -147,32 +132,29 @@ class StepLog:
         With `gaps_are_lost` no number below the newest given is waited for any longer: their actor has them no more.
         """
         for key in keys:
-            _check_actor(key.actor_id)
+            check_actor(key.actor_id)
             if key.seq < 0:
                 raise SpecError(f"step {key.episode_id}:{key.step_index} has no sequence number; give it one, from 0.")
 
         def store(txn: Any) -> Appended:
-            marks: dict[tuple[str, int], tuple[bytes, _Mark]] = {}
+            marks: dict[tuple[str, int], tuple[bytes, Mark]] = {}
             first = count = self._next_arrival(txn)
             new: list[int] = []
             for place, (key, blob) in enumerate(zip(keys, blobs, strict=True)):
                 epoch = (key.actor_id, key.epoch)
                 if epoch not in marks:
-                    prefix = _prefix(*epoch)
-                    marks[epoch] = (prefix, self._mark(txn, prefix))
-                prefix, mark = marks[epoch]
-                number, name = _U64.pack(count), prefix + _U64.pack(key.seq)
-                if key.seq < mark.next or not txn.put(name, number, overwrite=False, db=self._index):
-                    continue
-                txn.put(number, blob, append=True, db=self._steps)
-                count += 1
-                new.append(place)
-                self._advance(txn, prefix, key.seq, mark)
+                    name = epoch_name(*epoch)
+                    marks[epoch] = (name, self._marks.read(txn, name))
+                number = arrival_key(count)
+                if self._marks.enter(txn, *marks[epoch], key.seq, number):
+                    txn.put(number, blob, append=True, db=self._steps)
+                    count += 1
+                    new.append(place)
             lost = 0
-            for prefix, mark in marks.values():
+            for name, mark in marks.values():
                 if gaps_are_lost:
-                    lost += self._skip(txn, prefix, mark, mark.end)
-                txn.put(prefix, _MARK.pack(mark.next, mark.end, mark.missing), db=self._marks)
+                    lost += self._marks.give_up(txn, name, mark, mark.end)
+                self._marks.write(txn, name, mark)
             if count > first:
                 txn.put(b"arrivals", _U64.pack(count), db=self._info)
             return Appended(new=tuple(new), lost=lost)
@@ -183,27 +165,26 @@ class StepLog:
 
     def high_water(self, actor_id: str, epoch: int) -> int:
         """Return the last sequence number up to which nothing is missing; -1 for none."""
-        prefix = _prefix(actor_id, epoch)
-        return self._read(lambda txn: self._mark(txn, prefix).next) - 1
+        name = epoch_name(actor_id, epoch)
+        return self._read(lambda txn: self._marks.read(txn, name).next) - 1
 
     def skip_to(self, actor_id: str, epoch: int, seq: int) -> int:
         """Give up on all missing numbers below `seq` (their actor no longer has them); return how many are lost."""
-        prefix = _prefix(actor_id, epoch)
-
-        if seq <= self._read(lambda txn: self._mark(txn, prefix).next):
+        if seq <= self.high_water(actor_id, epoch) + 1:
             return 0
 
         def skip(txn: Any) -> int:
-            mark = self._mark(txn, prefix)
-            lost = self._skip(txn, prefix, mark, seq)
-            txn.put(prefix, _MARK.pack(mark.next, mark.end, mark.missing), db=self._marks)
+            name = epoch_name(actor_id, epoch)
+            mark = self._marks.read(txn, name)
+            lost = self._marks.give_up(txn, name, mark, seq)
+            self._marks.write(txn, name, mark)
             return lost
 
         return self._write(skip)
 
     def new_epoch(self, actor_id: str) -> int:
         """Return a number that this log never gave this actor before, from 1; durable. Call once per actor start."""
-        _check_actor(actor_id)
+        check_actor(actor_id)
         key = b"epoch:" + actor_id.encode()
 
         def bump(txn: Any) -> int:
@@ -246,10 +227,10 @@ class StepLog:
 
         def read(txn: Any) -> int:
             last = -1
-            for prefix, _ in txn.cursor(db=self._marks):
-                arrival = self._newest(txn, prefix) if prefix[:-5].decode() == actor_id else None
-                if arrival is not None:
-                    last = max(last, codec.peek(txn.get(arrival, db=self._steps)).episode_id)
+            for name in self._marks.names(txn):
+                record = self._marks.newest(txn, name) if actor_of(name) == actor_id else None
+                if record is not None:
+                    last = max(last, codec.peek(txn.get(record, db=self._steps)).episode_id)
             return last
 
         return self._read(read)
@@ -258,67 +239,19 @@ class StepLog:
         """Return counters."""
 
         def read(txn: Any) -> StepLogInfo:
-            missing = 0
-            for prefix, _ in txn.cursor(db=self._marks):
-                missing += self._mark(txn, prefix).missing
             return StepLogInfo(
                 steps=txn.stat(self._steps)["entries"],
                 appended=self._next_arrival(txn),
                 duplicates=self._duplicates,
-                lost=missing,
+                lost=sum(self._marks.read(txn, name).missing for name in self._marks.names(txn)),
                 bytes=(self._env.info()["last_pgno"] + 1) * self._env.stat()["psize"],
             )
 
         return self._read(read)
 
-    def _newest(self, txn: Any, prefix: bytes) -> bytes | None:
-        """Return the arrival number of the step of one epoch with the largest sequence number."""
-        cursor = txn.cursor(db=self._index)
-        found = cursor.prev() if cursor.set_range(prefix + b"\xff" * 9) else cursor.last()
-        return bytes(cursor.value()) if found and cursor.key().startswith(prefix) else None
-
-    def _skip(self, txn: Any, prefix: bytes, mark: _Mark, seq: int) -> int:
-        """Give up on what is missing below `seq`; return how many these are."""
-        if seq <= mark.next:
-            return 0
-        held = sum(1 for _ in self._names(txn, prefix, mark.next, seq))
-        lost = seq - mark.next - held
-        mark.missing += max(0, seq - max(mark.end, mark.next))
-        mark.next, mark.end = seq, max(mark.end, seq)
-        while txn.get(prefix + _U64.pack(mark.next), db=self._index) is not None:
-            mark.next += 1
-        return lost
-
-    def _advance(self, txn: Any, prefix: bytes, seq: int, mark: _Mark) -> None:
-        """Take `seq`, just stored, into account."""
-        if seq >= mark.end:
-            mark.missing += seq - mark.end
-            mark.end = seq + 1
-        else:
-            mark.missing -= 1
-        if seq != mark.next:
-            return
-        mark.next += 1
-        while mark.next < mark.end and txn.get(prefix + _U64.pack(mark.next), db=self._index) is not None:
-            mark.next += 1
-
-    def _mark(self, txn: Any, prefix: bytes) -> _Mark:
-        value = txn.get(prefix, db=self._marks)
-        return _Mark(*_MARK.unpack(value)) if value else _Mark()
-
     def _next_arrival(self, txn: Any) -> int:
         value = txn.get(b"arrivals", db=self._info)
         return int(_U64.unpack(value)[0]) if value else 0
-
-    def _names(self, txn: Any, prefix: bytes, start: int, stop: int | None = None) -> Iterator[tuple[bytes, bytes]]:
-        cursor = txn.cursor(db=self._index)
-        found = cursor.set_range(prefix + _U64.pack(start))
-        while found:
-            name, arrival = cursor.item()
-            if not name.startswith(prefix) or (stop is not None and _U64.unpack(name[-8:])[0] >= stop):
-                return
-            yield bytes(name), bytes(arrival)
-            found = cursor.next()
 
     def _scan(self, txn: Any, first: bytes) -> list[tuple[bytes, bytes]]:
         """Return the next records by arrival, a bounded number, so that no transaction stays open between them."""
@@ -379,13 +312,3 @@ class StepLog:
         if self._env is None:
             raise StorageError(f"step log {self.path} is not open; call open() first.")
         return self._env
-
-
-def _check_actor(actor_id: str) -> None:
-    if not _ACTOR_ID.fullmatch(actor_id):
-        raise SpecError(f"actor id {actor_id!r} is not 1 to 64 letters, digits, '_', '.' or '-'.")
-
-
-def _prefix(actor_id: str, epoch: int) -> bytes:
-    _check_actor(actor_id)
-    return actor_id.encode() + b"\0" + _EPOCH.pack(epoch)
