@@ -30,6 +30,11 @@ class Expert(Protocol):
         """Sideways error of `goal_key` that the task just forgives [m]."""
         ...
 
+    @property
+    def misjudged(self) -> tuple[int, ...]:
+        """Axes of `goal_key` along which a person can misjudge it, one or two of 0, 1, 2."""
+        ...
+
     def action(self, world: World, speed: float) -> Array:
         """Return float32 (A,) in [-1, 1]; `speed` in (0, 1] bounds the deflection in free space."""
         ...

@@ -55,6 +55,10 @@ class PegInsertionExpert:
     def tolerance(self) -> float:
         return 4.0 * self.clearance
 
+    @property
+    def misjudged(self) -> tuple[int, ...]:
+        return (0, 1)
+
     def action(self, world: World, speed: float) -> Array:
         """See `Expert.action`."""
         s = self._look(world)

@@ -57,6 +57,10 @@ class PickCubeExpert:
     def tolerance(self) -> float:
         return 0.5 * (self.open_width - self.cube_size)
 
+    @property
+    def misjudged(self) -> tuple[int, ...]:
+        return (0, 1)
+
     def action(self, world: World, speed: float) -> Array:
         """See `Expert.action`."""
         s = self._look(world)

@@ -151,6 +151,42 @@ class PredictedFailureGate:
         return stands_still or sum(self._recent) >= self._bad or self._hazards_seen >= self._hazards
 
 
+class ImminentGate:
+    """Takes over when the proposal, repeated for `horizon` steps, would do what is hard to undo, or nothing improves.
+
+    Nothing improves: the cost has not fallen by 1 step for `patience` steps. Where proposals are not told that alone
+    counts.
+    """
+
+    always = False
+
+    def __init__(self, expert: Expert, *, horizon: int = 5, patience: int = 10) -> None:
+        if horizon < 1:
+            raise ConfigError(f"an imminent gate cannot have horizon={horizon}. Give at least 1 step.")
+        self._expert, self._horizon = expert, horizon
+        self._standstill = ProgressGate(patience=patience)
+
+    def reset(self, rng: np.random.Generator) -> None:
+        self._standstill.reset(rng)
+
+    def restart(self) -> None:
+        self._standstill.restart()
+
+    def alarm(self, situation: Situation) -> bool:
+        stands_still = self._standstill.alarm(situation)
+        return stands_still or (situation.proposal is not None and self._leads_to_hazard(situation, situation.proposal))
+
+    def _leads_to_hazard(self, situation: Situation, action: Array) -> bool:
+        world = situation.world
+        for _ in range(self._horizon):
+            if self._expert.hazard(world, action):
+                return True
+            world = self._expert.predict(world, action)
+            if self._expert.cost_to_go(world) <= 0.0:
+                return False
+        return False
+
+
 ActionValue = Callable[[World, Array], float]
 """Cost-to-go after an action, in steps; smaller is better."""
 

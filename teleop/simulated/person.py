@@ -212,14 +212,21 @@ class SimulatedPerson:
         return self._blunder
 
     def _perceive(self, world: World) -> World:
-        if not self._lapsed:
+        if not any(self._misjudged):
             return world
         key = self._expert.goal_key
         return {**world, key: [a + b for a, b in zip(floats(world[key]), self._misjudged, strict=True)]}
 
     def _misjudgement(self) -> list[float]:
-        if not self._lapsed:
-            return [0.0, 0.0, 0.0]
-        angle = self._hand.uniform(0.0, 2.0 * math.pi)
-        size = self._expert.tolerance * self._hand.uniform(1.5, 2.5)
-        return [size * math.cos(angle), size * math.sin(angle), 0.0]
+        """Return how far off the goal is seen from this takeover on: by the person's bias, by a lapse farther."""
+        off = [0.0, 0.0, 0.0]
+        axes, tolerance, p = self._expert.misjudged, self._expert.tolerance, self._profile
+        off[axes[0]] = p.bias * tolerance
+        wrong = p.wrong_corrections > 0.0 and not self._gate.always and self._hand.random() < p.wrong_corrections
+        if self._lapsed or wrong:
+            angle = self._hand.uniform(0.0, 2.0 * math.pi)
+            size = tolerance * self._hand.uniform(1.5, 2.5)
+            parts = (math.cos(angle), math.sin(angle))[: len(axes)]
+            for axis, part in zip(axes, parts, strict=True):
+                off[axis] += size * part / math.hypot(*parts)
+        return off

@@ -21,6 +21,10 @@ class Profile:
     """Standard deviation of the hand's correlated noise, share of full scale."""
     skill: float = 1.0
     """Probability that an episode is no lapse; in a lapse the person sees the goal too far off to succeed."""
+    bias: float = 0.0
+    """The goal is always seen this many tolerances off, to one side."""
+    wrong_corrections: float = 0.0
+    """Probability that a takeover is a lapse, apart from `skill`; demonstrations are spared."""
     blunder_rate: float = 0.005
     """Probability per driven step that a short push in a wrong direction begins."""
     blunder_steps: int = 3
@@ -49,7 +53,7 @@ class Profile:
     """Share of the attention lost when fully tired."""
 
     def __post_init__(self) -> None:
-        shares = ("skill", "attention", "blunder_rate", "fatigue_attention")
+        shares = ("skill", "attention", "wrong_corrections", "blunder_rate", "fatigue_attention")
         for name in shares:
             self._demand(name, 0.0 <= getattr(self, name) <= 1.0, "a number in [0, 1]")
         self._demand("speed", 0.0 < self.speed <= 1.0, "a number in (0, 1]")
@@ -79,6 +83,10 @@ SIXTY_PERCENT = Profile(skill=0.62, noise=0.09, blunder_rate=0.01, reaction_step
 """Succeeds in about six of ten demonstrations."""
 THIRTY_PERCENT = Profile(skill=0.32, noise=0.1, blunder_rate=0.015, reaction_steps=5)
 """Succeeds in about three of ten demonstrations."""
+BIASED = Profile(speed=0.7, dwell_steps=0, noise=0.2, bias=1.2, blunder_rate=0.15, blunder_steps=1, reaction_steps=3)
+"""Sees the goal a little farther off than can succeed and blunders often: about six of ten on the toy peg, by luck."""
+POOR = Profile(speed=0.5, noise=0.2, wrong_corrections=0.3, blunder_rate=0.02, reaction_steps=5, reaction_jitter=2)
+"""Half a second late, with an unsteady hand; three of ten corrections go wrong."""
 
 PROFILES = {
     "careful": CAREFUL,
@@ -86,5 +94,7 @@ PROFILES = {
     "steady": STEADY,
     "sixty_percent": SIXTY_PERCENT,
     "thirty_percent": THIRTY_PERCENT,
+    "biased": BIASED,
+    "poor": POOR,
 }
 """Presets by name."""

@@ -9,10 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from robot_hil.errors import ConfigError
+from robot_hil.teleop.simulated.expert_peg_slot import PegSlotExpert
 from robot_hil.teleop.simulated.expert_pick_cube import PickCubeExpert
 from robot_hil.teleop.simulated.gates import (
     AlwaysGate,
     Gate,
+    ImminentGate,
     NeverGate,
     PredictedFailureGate,
     ProgressGate,
@@ -88,6 +90,28 @@ def test_predicted_failure_gate_answers_a_hazard_at_once() -> None:
     assert seen == [False, True]
 
 
+def test_imminent_gate_sees_trouble_five_steps_ahead() -> None:
+    """From 12 cm above a slot that is 10 cm off the peg jams in three steps of 4 cm, whatever the cost says."""
+    high = {
+        "tip_pos": [0.0, 0.0, 0.12], "slot_pos": [0.1, 0.0, 0.0], "slot_tolerance": 0.004, "jammed": False,
+        "goal": "insert", "step_m": 0.04,
+    }  # fmt: skip
+
+    def alarm(height: float, action: list[float], horizon: int = 5) -> bool:
+        gate = ImminentGate(PegSlotExpert(), horizon=horizon)
+        gate.reset(np.random.default_rng(0))
+        world = {**high, "tip_pos": [0.0, 0.0, height]}
+        return gate.alarm(Situation(world=world, cost=10.0, proposal=np.array(action, np.float32)))
+
+    assert alarm(0.12, [0.0, -1.0])
+    assert not alarm(0.12, [0.0, -1.0], horizon=2)
+    assert not alarm(0.3, [0.0, -1.0])
+    assert not alarm(0.12, [0.0, 1.0])
+    assert not alarm(0.16, [0.625, -1.0])  # on its way into the slot
+    standing = alarms(ImminentGate(EXPERT, patience=10), [20.0] * 12)
+    assert standing == [False] * 10 + [True] * 2
+
+
 def test_value_gate_flips_its_decision_at_the_given_rate() -> None:
     first = [alarms(ValueGate(EXPERT, flip=0.05), [20.0], AWAY, seed)[0] for seed in range(600)]
     spared = [alarms(ValueGate(EXPERT, flip=0.05), [20.0], TOWARDS, seed)[0] for seed in range(600)]
@@ -126,6 +150,7 @@ def test_equal_seeds_give_equal_alarms(make: Callable[[], Any]) -> None:
         (lambda: ProgressGate(patience=0), "patience=0"),
         (lambda: PredictedFailureGate(EXPERT, bad=9, window=8), "bad=9"),
         (lambda: ValueGate(EXPERT, flip=-1.0), "flip=-1.0"),
+        (lambda: ImminentGate(EXPERT, horizon=0), "horizon=0"),
     ],
 )
 def test_impossible_gates_are_refused_by_value(make: Callable[[], Any], named: str) -> None:

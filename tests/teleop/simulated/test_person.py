@@ -14,7 +14,7 @@ from robot_hil.errors import ConfigError
 from robot_hil.teleop.simulated.expert_pick_cube import PickCubeExpert
 from robot_hil.teleop.simulated.gates import AlwaysGate, NeverGate, ProgressGate, RandomGate
 from robot_hil.teleop.simulated.person import Mode, SimulatedPerson
-from robot_hil.teleop.simulated.profile import CAREFUL, PROFILES
+from robot_hil.teleop.simulated.profile import CAREFUL, PROFILES, Profile
 
 EXPERT = PickCubeExpert()
 STILL = np.zeros(4)
@@ -194,6 +194,37 @@ def test_lapses_come_at_the_rate_of_missing_skill(pick_world: Any, make_person: 
         person = make_person(EXPERT, AlwaysGate(), PROFILES["sixty_percent"], world, seed)
         success.append(watch(person, world, idle)[2])
     assert 0.45 < np.mean(success) < 0.75
+
+
+def test_a_biased_person_sees_the_goal_off_to_one_side_in_every_episode(pick_world: Any, make_person: Any) -> None:
+    calm = replace(CAREFUL, noise=0.0, blunder_rate=0.0)
+    for seed in range(3):
+        seen = []
+        for bias in (0.0, 2.0):
+            world = pick_world(seed)
+            world.tcp = world.target = np.add(world.cube, [0.0, 0.0, 0.06])  # straight above
+            person = make_person(EXPERT, AlwaysGate(), replace(calm, bias=bias), world, seed)
+            seen.append(person.latest().action)
+        assert seen[1][0] > seen[0][0] + 0.01
+        assert seen[1][1] == pytest.approx(seen[0][1], abs=1e-6)
+
+
+def test_wrong_corrections_come_at_their_rate_and_spare_demonstrations(pick_world: Any, make_person: Any) -> None:
+    calm = replace(CAREFUL, noise=0.0, blunder_rate=0.0, reaction_steps=0, reaction_jitter=0, wrong_corrections=0.3)
+
+    def first(gate: Any, profile: Profile, seed: int) -> tuple[float, ...]:
+        world = pick_world(0)
+        person = make_person(EXPERT, gate, profile, world, seed)
+        for _ in range(20):
+            sample = person.latest()
+            if sample.action is not None:
+                return tuple(sample.action.tolist())
+        raise AssertionError("nobody took over")
+
+    right = first(AlwaysGate(), replace(calm, wrong_corrections=0.0), 0)
+    assert {first(AlwaysGate(), calm, seed) for seed in range(20)} == {right}
+    wrong = [first(ProgressGate(patience=2), calm, seed) != right for seed in range(200)]
+    assert 0.2 < np.mean(wrong) < 0.4
 
 
 def test_a_world_that_cannot_be_read_is_lost_not_raised(make_person: Any, caplog: Any) -> None:
