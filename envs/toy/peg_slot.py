@@ -12,7 +12,7 @@ from robot_hil.envs.toy.picture import Canvas
 from robot_hil.envs.toy.task import clamp
 from robot_hil.errors import ConfigError
 
-TOLERANCE = 0.012
+TOLERANCE = 0.004
 """Sideways error with which the peg still enters a slot [m]."""
 DEPTH = 0.05
 """Depth of the tip that counts as inserted [m]."""
