@@ -15,6 +15,13 @@ TARGETS = {"state": 1500.0, "pixels": 400.0}
 OTHERS = {"state": "gym-hil 147 to 174", "pixels": "gym-hil 2.6, two 128x128 cameras"}
 """Its PandaPickCube: MuJoCo's software rendering with shadows and multisampling, a mesh of the arm."""
 TASKS = {"pick_cube": "robot_hil/PickCube-v0", "peg_insertion": "robot_hil/PegInsertion-v0"}
+TOYS = {
+    "peg_slot": "robot_hil/PegSlot2D-v0",
+    "peg_two_slots": "robot_hil/PegTwoSlots2D-v0",
+    "peg_grip": "robot_hil/PegGrip2D-v0",
+    "reach_pillar": "robot_hil/ReachPillar2D-v0",
+}
+TOY_TARGETS = {"state": 20_000.0, "pixels": 3_000.0}
 
 
 def steps_per_second(env_id: str, obs_type: str, seconds: float) -> float:
@@ -42,8 +49,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=RESULTS)
     args = parser.parse_args()
     results = []
-    for task, env_id in TASKS.items():
-        for obs_type, target in TARGETS.items():
+    for task, env_id in (TASKS | TOYS).items():
+        for obs_type, target in (TOY_TARGETS if task in TOYS else TARGETS).items():
             value = steps_per_second(env_id, obs_type, 0.2 if args.quick else 2.0)
             others = OTHERS[obs_type] if task == "pick_cube" else ""
             results.append(

@@ -21,11 +21,14 @@ BASELINE_UPDATES = 4
 class PersonConfig:
     """The simulated person of an experiment."""
 
-    expert: Literal["pick_cube", "peg_insertion", "none"] = "none"
+    expert: Literal[
+        "pick_cube", "peg_insertion", "peg_slot", "peg_grip",
+        "reach_pillar", "reach_over", "reach_under", "reach_mixed", "none",
+    ] = "none"  # fmt: skip
     """Which scripted expert moves the person's hand; `none` runs without a person."""
-    profile: Literal["careful", "steady", "competent", "sixty_percent", "thirty_percent"] = "steady"
+    profile: Literal["careful", "steady", "competent", "sixty_percent", "thirty_percent", "biased", "poor"] = "steady"
     """How well the person drives."""
-    gate: Literal["progress", "predicted_failure", "value", "random", "never"] = "progress"
+    gate: Literal["progress", "predicted_failure", "imminent", "value", "random", "never"] = "progress"
     """When the person takes over."""
     patience_steps: int = 20
     """Steps without progress that the person watches before taking over (gate `progress`): two seconds at 10 Hz."""

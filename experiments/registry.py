@@ -5,7 +5,10 @@ from importlib import import_module
 from robot_hil.errors import UnknownNameError
 from robot_hil.experiments.base import Experiment
 
-NAMES = ("pick_cube", "pick_cube_state", "peg_insertion", "peg_insertion_state")
+NAMES = (
+    "pick_cube", "pick_cube_state", "peg_insertion", "peg_insertion_state",
+    "peg_slot", "peg_two_slots", "peg_return", "peg_grip", "reach_pillar",
+)  # fmt: skip
 
 
 def get(name: str) -> Experiment:

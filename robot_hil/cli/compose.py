@@ -79,8 +79,7 @@ def make_person(
 ) -> "SimulatedPerson | None":
     """Return the simulated person, None for an experiment without; one who `demonstrates` drives all the time."""
     from robot_hil.envs.base import privileged_of
-    from robot_hil.teleop.simulated.expert_peg_insertion import PegInsertionExpert
-    from robot_hil.teleop.simulated.expert_pick_cube import PickCubeExpert
+    from robot_hil.teleop.simulated import experts
     from robot_hil.teleop.simulated.gates import AlwaysGate
     from robot_hil.teleop.simulated.person import SimulatedPerson
     from robot_hil.teleop.simulated.profile import PROFILES
@@ -88,12 +87,9 @@ def make_person(
     config = experiment.person
     if config.expert == "none":
         return None
-    experts = {"pick_cube": PickCubeExpert, "peg_insertion": PegInsertionExpert}
-    if config.expert not in experts:
-        raise UnknownNameError("expert", config.expert, experts)
     if config.profile not in PROFILES:
         raise UnknownNameError("profile", config.profile, PROFILES)
-    expert = experts[config.expert]()
+    expert = experts.make(config.expert)
     gate = AlwaysGate() if demonstrates else _gate(config, expert)
     return SimulatedPerson(expert, gate, PROFILES[config.profile], lambda: privileged_of(env), clock)
 
@@ -161,6 +157,7 @@ def _gate(config: "PersonConfig", expert: Any) -> "Gate":
     makers: dict[str, Callable[[], Gate]] = {
         "progress": lambda: gates.ProgressGate(patience=config.patience_steps),
         "predicted_failure": lambda: gates.PredictedFailureGate(expert),
+        "imminent": lambda: gates.ImminentGate(expert),
         "value": lambda: gates.ValueGate(expert),
         "random": lambda: gates.RandomGate(0.02),
         "never": gates.NeverGate,

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from dataclasses import replace
+from typing import get_args, get_type_hints
 
 import pytest
 
@@ -11,9 +12,11 @@ from robot_hil.clock import VirtualClock
 from robot_hil.envs.base import spec_of
 from robot_hil.errors import ConfigError, UnknownNameError
 from robot_hil.experiments import registry
-from robot_hil.experiments.base import Experiment
+from robot_hil.experiments.base import Experiment, PersonConfig
 from robot_hil.methods.hil_serl import HilSerl
 from robot_hil.policies.config import HilSerlConfig
+from robot_hil.teleop.simulated import experts
+from robot_hil.teleop.simulated.profile import PROFILES
 
 
 def critic_updates_per_step(experiment: Experiment) -> float:
@@ -63,8 +66,25 @@ def test_another_environment_may_have_any_return_and_needs_nobody() -> None:
     assert isinstance(baseline.agent, HilSerlConfig)
 
 
+@pytest.mark.parametrize("field", ["expert", "profile", "gate"])
+def test_every_person_that_can_be_named_exists(field: str) -> None:
+    """On the command line the choices are those of the annotation."""
+    names = get_args(get_type_hints(PersonConfig)[field])
+    experiment = registry.get("peg_slot")
+    env = compose.make_env(experiment)
+    for name in names:
+        person = replace(experiment.person, **{field: name})
+        made = compose.make_person(replace(experiment, person=person), env, VirtualClock())
+        assert (made is None) == (name == "none")
+    env.close()
+    if field == "expert":
+        assert set(names) == {*experts.NAMES, "none"}
+    if field == "profile":
+        assert set(names) == set(PROFILES)
+
+
 def test_an_unknown_name_is_answered_with_the_choices() -> None:
-    with pytest.raises(UnknownNameError, match="peg_insertion_state, pick_cube, pick_cube_state"):
+    with pytest.raises(UnknownNameError, match="peg_slot, peg_two_slots, pick_cube, pick_cube_state"):
         registry.get("nope")
 
 
