@@ -68,7 +68,9 @@ class AnchoredRlpd(Seeing):
     def _trains_encoder(self) -> bool:
         """Whether critics go on training the encoder; of a trunk that is its head."""
         c = self.config
-        return bool(self._vision.inputs.images) and (c.trunk.train_head if c.trunk.file else not c.freeze_encoder)
+        if not self._vision.inputs.images or c.goal_only:  # what is seen through the estimate must not be bent
+            return False
+        return c.trunk.train_head if c.trunk.file else not c.freeze_encoder
 
     @property
     def groups(self) -> dict[str, Group]:

@@ -108,8 +108,9 @@ class ActorProcess:
         )  # fmt: skip
         self.stop = StopRequest(self.robot.request_stop)
         self.uplink = Uplink(
-            run.spool, self.robot.spec, endpoint=endpoint, actor_id=actor_id, task=experiment.name, keys=keys
-        )
+            run.spool, self.robot.spec, endpoint=endpoint, actor_id=actor_id, task=experiment.name, keys=keys,
+            files=self.agent.files,
+        )  # fmt: skip
         self.robot.sink = self.uplink.put
         self.robot.epoch = lambda: self.uplink.epoch
         self.weights = WeightSubscriber(endpoint=weights_endpoint, keys=keys)

@@ -39,8 +39,9 @@ class LearnerProcess:
         env.close()
         self.log = StepLog(run.steps, meta={"experiment": experiment.name}).open()
         self.training = Training(experiment, compose.make_agent(experiment), spec, run, seed)
+        files = self.training.learner.agent.files
         self.ingest = IngestServer(
-            self.log, spec, run_id=run.run_id(), task=experiment.name, endpoint=endpoint, keys=keys
+            self.log, spec, run_id=run.run_id(), task=experiment.name, files=files, endpoint=endpoint, keys=keys
         )
         self.publisher = WeightPublisher(endpoint=weights_endpoint, keys=keys)
         self._publish_every = experiment.learner.publish_every
@@ -98,8 +99,7 @@ class LearnerProcess:
                 training.save()
 
     def _take_steps(self) -> None:
-        for step in self.ingest.drain():
-            self.training.take(step)
+        self.training.take_all(self.ingest.drain())
 
     def _tell_limit(self) -> None:
         """Tell the actors how many steps they may have made, demonstrations included."""
@@ -122,8 +122,7 @@ class LearnerProcess:
         self.ingest.stop()
         self.publisher.stop()
         try:
-            for step in self.ingest.drain():
-                self.training.take(step)
+            self.training.take_all(self.ingest.drain())
             if self.training.warm:
                 self.training.save()
             self.training.row(force=True)

@@ -3,7 +3,7 @@
 import math
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, make_dataclass
+from dataclasses import dataclass, make_dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -170,7 +170,7 @@ def parse(command: str, kind: type[Common], argv: Sequence[str], folder: Path | 
         )
     except (ConfigError, ValueError) as error:  # a value that its dataclass refuses
         raise UsageError(f"{error} See robot-hil {command} {name} --help.") from error
-    return Parsed(parsed.experiment, parsed, (name, *without(rest, _RUN_ONLY)), stored)
+    return Parsed(_with_hash(parsed.experiment), parsed, (name, *without(rest, _RUN_ONLY)), stored)
 
 
 def dataclass_with_experiment(kind: type[Common], experiment: type) -> Any:
@@ -221,6 +221,17 @@ def _changed(experiment: "Experiment", argv: Sequence[str]) -> "Experiment":
     if any(token.partition("=")[0] == "--teleop" for token in argv):
         experiment = compose.with_operator(experiment)
     return experiment
+
+
+def _with_hash(experiment: "Experiment") -> "Experiment":
+    """Note which trunk the agent has, so that the run is never continued with another; see `TrunkConfig.sha256`."""
+    trunk = experiment.agent.trunk
+    if not trunk.file or trunk.sha256:
+        return experiment
+    from robot_hil.policies.trunks import check_file
+
+    agent = replace(experiment.agent, trunk=replace(trunk, sha256=check_file(trunk)))
+    return replace(experiment, agent=agent)
 
 
 def clock_origin() -> float | None:

@@ -1,7 +1,7 @@
 """The learner's side of a run, without processes: steps in, rounds as governed, rows and checkpoints out."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -63,12 +63,11 @@ class Training:
 
     def take(self, step: Step) -> None:
         """Take in one step."""
-        if step.segment is Segment.DEMO:
-            self.demo_steps += 1
-            self.demo_episodes += step.is_last
-        else:
-            self.governor.record_steps(1)
-        self.learner.add(step)
+        self.learner.add(self._count_step(step))
+
+    def take_all(self, steps: Iterable[Step]) -> None:
+        """Take in steps that wait."""
+        self.learner.add_all(map(self._count_step, steps))
 
     def restore(self, log: StepLog) -> dict[str, Any]:
         """Rebuild the replay from `log`, then load the newest checkpoint; return its state, empty without one.
@@ -76,8 +75,7 @@ class Training:
         What people said about the episodes meanwhile counts.
         """
         self.learner.judge(self._labels.poll())
-        for step in log.steps():
-            self.take(step)
+        self.take_all(log.steps())
         if not checkpoint.has_checkpoint(self._run.checkpoints):
             return {}
         saved = checkpoint.load_newest(self._run.checkpoints)
@@ -164,6 +162,14 @@ class Training:
         """End threads and files; legal twice."""
         self.learner.close()
         self._sink.close()
+
+    def _count_step(self, step: Step) -> Step:
+        if step.segment is Segment.DEMO:
+            self.demo_steps += 1
+            self.demo_episodes += step.is_last
+        else:
+            self.governor.record_steps(1)
+        return step
 
     def _note(self, metrics: Mapping[str, float]) -> None:
         for name, value in metrics.items():

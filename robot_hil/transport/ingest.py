@@ -5,6 +5,7 @@ import math
 import threading
 import time
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -81,6 +82,7 @@ class IngestServer:
         *,
         run_id: str,
         task: str = "",
+        files: Mapping[str, str] | None = None,
         endpoint: str = "tcp://127.0.0.1:5588",
         keys: Keys | None = None,
         max_backlog: int = 2048,
@@ -94,7 +96,7 @@ class IngestServer:
         self._changed = threading.Condition()
         self._backlog: deque[Step] = deque()
         self._reports: deque[tuple[str, dict[str, Any]]] = deque(maxlen=_MAX_REPORTS)
-        self._sessions = Sessions(log, protocol.identity(spec, task), run_id)
+        self._sessions = Sessions(log, protocol.identity(spec, task, files), run_id)
         self._progress = Progress(step_budget=-1)
         self._info = IngestInfo()
         self._error: RobotHilError | None = None

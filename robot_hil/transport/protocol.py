@@ -108,9 +108,9 @@ def unpack(data: bytes, kind: type[M]) -> M:
         raise SpecError(f"message is malformed: {error}.") from error
 
 
-def identity(spec: EnvSpec, task: str) -> dict[str, Any]:
-    """Return what actor and learner must agree on."""
-    return {
+def identity(spec: EnvSpec, task: str, files: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """Return what actor and learner must agree on; `files` are hashes of what both read from disk, by what it is."""
+    return ({"files": dict(files)} if files else {}) | {
         "task": task,
         "protocol": PROTOCOL_VERSION,
         "step_format": codec.FORMAT_VERSION,

@@ -62,6 +62,7 @@ class Uplink:
         actor_id: str = "actor",
         run_id: str = "",
         task: str = "",
+        files: Mapping[str, str] | None = None,
         keys: Keys | None = None,
         window: int = 64,
         max_queue: int = 4096,
@@ -72,7 +73,7 @@ class Uplink:
         self._changed = threading.Condition()
         self._delivery = Delivery(
             spool,
-            protocol.identity(spec, task),
+            protocol.identity(spec, task, files),
             endpoint=endpoint,
             actor_id=actor_id,
             run_id=run_id,

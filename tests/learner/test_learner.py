@@ -7,15 +7,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+import trunk_rig
 from contracts import assert_equal_arrays
 
 from robot_hil.data.labels import Verdict
-from robot_hil.data.specs import EnvSpec
+from robot_hil.data.specs import Array, EnvSpec
 from robot_hil.data.step import Authority, Segment, Step
 from robot_hil.errors import ConfigError, StorageError
 from robot_hil.learner.learner import Learner, LearnerConfig
 from robot_hil.methods.anchored import Anchored
-from robot_hil.policies.config import AnchoredConfig
+from robot_hil.policies.config import AnchoredConfig, TrunkConfig
 from robot_hil.policies.registry import make_agent
 
 STEPS = 8
@@ -246,3 +247,64 @@ def test_a_foreign_checkpoint_is_refused_and_nothing_changes(learner) -> None:
 def test_impossible_numbers_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ConfigError, match=next(iter(wrong))):
         LearnerConfig(**wrong)
+
+
+# Frozen trunks -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def looker(tmp_path_factory: pytest.TempPathFactory) -> AnchoredConfig:
+    """An agent that sees through a small trunk."""
+    model = trunk_rig.random_weights(trunk_rig.Dinov2(depth=1, grid=2))
+    file = trunk_rig.save(tmp_path_factory.mktemp("trunk") / "vit.safetensors", model.state_dict())
+    return replace(AGENT, trunk=TrunkConfig(kind="vit", file=file, image_size=42, grid=2, outputs=4), views=2)
+
+
+def encodings(learner: Learner) -> Array:
+    rows = np.concatenate([learner.replay.rows(pool) for pool in learner.replay.sizes])
+    return np.asarray(learner.replay.observations(rows, ("encoding",))["obs/encoding"])
+
+
+def test_frames_are_encoded_as_they_come_and_images_are_not_kept(looker, small_step, small_spec) -> None:
+    one = Learner(make_agent(looker, "torch"), Anchored(), small_spec, CONFIG, 0)
+    feed(one, small_step, small_spec, 0, demo=True)
+    assert encodings(one).any(axis=(1, 2)).all()
+    assert one.replay.bytes_per_slot < 2 * 64 * 5 * 2 + 400  # two views of five places, half precision
+    before = encodings(one)
+    one.warm_start()
+    assert counters(one)["pretrain_updates"] == 5  # imitation reads what is cached
+    assert np.array_equal(encodings(one), before)
+    one.close()
+
+
+def test_frames_that_wait_are_encoded_together_with_the_same_result(looker, small_step, small_spec) -> None:
+    steps = [step for n in range(5) for step in episode(small_step, small_spec, n, demo=n < 2)]
+    learners = [Learner(make_agent(looker, "torch"), Anchored(), small_spec, CONFIG, 0) for _ in range(2)]
+    for step in steps:
+        learners[0].add(step)
+    learners[1].add_all(steps)
+    learners[1].add_all(steps[-2:])  # repeated ones are ignored
+    assert learners[0].online_steps == learners[1].online_steps == 3 * STEPS
+    assert np.array_equal(encodings(learners[0]), encodings(learners[1]))
+    for one in learners:
+        one.warm_start()
+        one.train_round()
+        one.close()
+    assert_equal_arrays(learners[0].export()[0], learners[1].export()[0])
+
+
+def test_a_run_with_a_trunk_continues_exactly(looker, small_step, small_spec) -> None:
+    steps = [step for n in range(4) for step in episode(small_step, small_spec, n, demo=n < 2)]
+    one = Learner(make_agent(looker, "torch"), Anchored(), small_spec, CONFIG, 0)
+    for step in steps:
+        one.add(step)
+    one.warm_start()
+    one.train_round()
+    arrays, numbers = one.export()
+    other = Learner(make_agent(looker, "torch"), Anchored(), small_spec, CONFIG, 9)
+    other.add_all(steps)
+    other.load(arrays, json.loads(json.dumps(numbers)))
+    for learner in (one, other):
+        learner.train_round()
+        learner.close()
+    assert_equal_arrays(one.export()[0], other.export()[0])

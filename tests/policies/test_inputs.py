@@ -1,9 +1,14 @@
 """How images are prepared, shifted and drawn; on both libraries where arrays are computed with."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from contracts import agent_spec
 
+from robot_hil.data.specs import ArraySpec, EnvSpec
+from robot_hil.errors import ConfigError, SpecError
+from robot_hil.policies.config import AnchoredConfig
 from robot_hil.policies.inputs import STACKED, Inputs, spread_shifts
 from robot_hil.policies.ops import Ops
 
@@ -94,3 +99,55 @@ def test_cameras_are_averaged_and_stacked() -> None:
     assert np.abs(prepared[STACKED][..., 3:].astype(float) - blocks).max() <= 1.0
     assert np.array_equal(prepared["state"], obs["state"])
     assert inputs_of(size=16).prepare(obs)[STACKED][..., :3].tolist() == obs["front"].tolist()
+
+
+# Crops ---------------------------------------------------------------------------------------------------------
+
+
+def wide_spec(height: int = 24, width: int = 32) -> EnvSpec:
+    spec = agent_spec(pixels=True)
+    wide = ArraySpec(shape=(height, width, 3), dtype="uint8")
+    return replace(spec, observation={**spec.observation, "wrist": wide})
+
+
+@pytest.mark.parametrize("crop", [(4, 10, 16, 16), (1 / 6, 10 / 32, 2 / 3, 0.5)])
+def test_a_crop_is_cut_out_before_the_image_is_scaled(crop: tuple[float, ...]) -> None:
+    inputs = Inputs.of(wide_spec(), 8, 2, {"wrist": crop})
+    rng = np.random.default_rng(0)
+    obs = {name: array.sample(rng) for name, array in wide_spec().observation.items()}
+    blocks = obs["wrist"][4:20, 10:26].reshape(8, 2, 8, 2, 3).mean((1, 3))
+    assert np.abs(inputs.prepare(obs)[STACKED][..., 3:].astype(float) - blocks).max() <= 1.0
+
+
+def test_small_images_are_enlarged_and_any_size_is_scaled() -> None:
+    for size in (7, 16, 24):
+        inputs = Inputs.of(agent_spec(pixels=True), size, 2)
+        rng = np.random.default_rng(0)
+        obs = {name: array.sample(rng) for name, array in agent_spec(pixels=True).observation.items()}
+        assert inputs.prepare(obs)[STACKED].shape == (size, size, 6)
+
+
+def test_what_is_no_square_is_refused_with_a_crop_that_would_do() -> None:
+    with pytest.raises(SpecError, match=r"'wrist' has 24x32 pixels.*crops wrist 0 4 24 24"):
+        Inputs.of(wide_spec(), 8, 2)
+    with pytest.raises(SpecError, match="of which 24x20 are looked at"):
+        Inputs.of(wide_spec(), 8, 2, {"wrist": (0, 0, 24, 20)})
+    inputs = Inputs.of(wide_spec(25, 33), 8, 2, {"wrist": (0.0, 0.1, 1.0, 0.75)})  # 25 x 24.75 pixels
+    assert inputs.windows["wrist"] == (slice(0, 25), slice(3, 28))
+
+
+def test_a_crop_beyond_the_image_is_refused() -> None:
+    for crop in ((10, 0, 16, 16), (0, 20, 16, 16), (0.5, 0.0, 0.75, 0.5625)):
+        with pytest.raises(SpecError, match="the image has 24x32"):
+            Inputs.of(wide_spec(), 8, 2, {"wrist": crop})
+
+
+def test_a_crop_of_no_camera_is_refused() -> None:
+    with pytest.raises(SpecError, match="crops name side; the cameras of test/Agent-v0 are front, wrist"):
+        Inputs.of(agent_spec(pixels=True), 8, 2, {"side": (0, 0, 8, 8)})
+
+
+def test_crops_are_checked_before_there_is_a_camera() -> None:
+    for crop in ((0, 0, 0, 8), (-1, 0, 8, 8), (0, 0, 8), (0, 0, float("nan"), 8)):
+        with pytest.raises(ConfigError, match="crop of 'front'"):
+            AnchoredConfig(crops={"front": crop})

@@ -272,6 +272,11 @@ def test_another_task_or_run_is_refused(connect) -> None:
         connect("b", run_id="other").wait_welcome(20)
 
 
+def test_an_actor_that_read_another_file_is_refused(connect) -> None:
+    with pytest.raises(TransportError, match=r"files: the actor has \{'trunk': 'abc'\}, the learner has nothing"):
+        connect("a", files={"trunk": "abc"}).wait_welcome(20)
+
+
 def test_a_second_actor_of_the_same_name_is_refused(connect, small_step) -> None:
     first = connect("a")
     first.wait_welcome(20)
