@@ -2,53 +2,20 @@
 
 import json
 import shutil
-import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
-from cli.reward import seen
-from cli.shell import rows, until
+from cli.reward.rig import Rig
+from cli.shell import until
 
 from robot_hil.actor.seeding import Stream
-from robot_hil.cli import compose
 from robot_hil.cli.reward.models import ABOUT_FILE
 from robot_hil.cli.reward.online import FRAMES_EACH, OWN_FRAMES
-from robot_hil.cli.robot import Robot
-from robot_hil.cli.runfolder import RunFolder
 from robot_hil.data.labels import Verdict
-from robot_hil.data.step import Step
-from robot_hil.data.teleop import EventKind, TeleopEvent
 from robot_hil.errors import StorageError
-from robot_hil.experiments import registry
 from robot_hil.policies.reward.dataset import FrameSet
 from robot_hil.report.labels import read_labels
-
-
-class Rig:
-    """A robot that is judged, in a run folder of its own."""
-
-    def __init__(self, model: Path, run: Path) -> None:
-        experiment = compose.with_env(registry.get("pick_cube"), seen.Seen.env_spec.env_id)
-        agent = replace(experiment.agent, hidden=(8, 8))  # type: ignore[arg-type]
-        experiment = replace(experiment, agent=agent, reward_model=str(model))
-        self.run, self.steps = RunFolder(run), list[Step]()
-        self.run.create(experiment, ["pick_cube"], 0)
-        made = compose.make_agent(experiment)
-        self.robot = Robot(experiment, self.run, made, 0, sink=self.steps.append)
-        state = made.init(self.robot.spec, 0)
-        self.robot.policy.set_params(0, made.load_actor(made.actor_params(state)))
-        self.robot.start()
-        assert self.robot.reward is not None
-        self.reward = self.robot.reward
-
-    def say(self) -> bool:
-        return self.reward.contradicted(TeleopEvent(kind=EventKind.FALSE_POSITIVE, t=time.monotonic(), source="Ann"))
-
-    def told(self) -> list[dict[str, Any]]:
-        return rows(self.run.path / "reward.jsonl")
 
 
 @pytest.fixture
@@ -56,7 +23,7 @@ def rig(own: Path, tmp_path: Path) -> Iterator[Callable[[], Rig]]:
     rigs: list[Rig] = []
 
     def make() -> Rig:
-        rigs.append(Rig(own / "model", tmp_path / "run"))
+        rigs.append(Rig(tmp_path / "run", own / "model"))
         return rigs[-1]
 
     yield make
@@ -149,4 +116,4 @@ def test_a_run_that_ends_while_it_learns_keeps_the_frames(rig: Callable[[], Rig]
 
 def test_a_folder_without_a_model_is_refused_with_what_to_do(own: Path, tmp_path: Path) -> None:
     with pytest.raises(StorageError, match="robot-hil reward train"):
-        Rig(own / "nothing", tmp_path / "run")
+        Rig(tmp_path / "run", own / "nothing")

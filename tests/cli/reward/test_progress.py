@@ -1,38 +1,75 @@
 """A critic of progress: trained from a run, checked, and at work in another."""
 
-import shutil
+from collections.abc import Iterator
+from pathlib import Path
 
-from cli.reward import seen
-from cli.shell import Shell
+import pytest
+from cli.reward.models import make
+from cli.reward.rig import Rig
 
-from robot_hil.replay.step_log import StepLog
+from robot_hil.cli.reward.commands import reward
+from robot_hil.errors import ConfigError
 
-RUN = (
-    "pick_cube", "--env", "seen:Seen-v0", "--agent.hidden", 16, 16, "--learner.start-after", 10**6, "--eval-episodes",
-    1, "--in-process",
+TINY = (
+    "--members", "2", "--updates", "30", "--image-size", "12", "--filters", "4", "--strides", "2", "--hidden", "16",
+    "--shift", "0", "--false-positive-rate", "0.2", "--learning-rate", "0.01",
 )  # fmt: skip
+LOOSE = [
+    word for name in ("false-positive", "false-negative", "false-episodes", "missed-episodes")
+    for word in (f"--max-{name}", "1")
+]  # fmt: skip
 
 
-def test_a_run_is_rewarded_by_the_progress_it_shows(shell: Shell) -> None:
-    shutil.copy(str(seen.__file__), shell.folder / "seen.py")
-    shell.run("train", *RUN, "--goal.max-env-steps", 60, "--out", "first")
-    output = shell.run(
-        "reward", "progress", "first", "--out", "critic", "--members", 2, "--updates", 30, "--image-size", 12,
-        "--filters", 4, "--strides", 2, "--hidden", 16, "--shift", 0, "--false-positive-rate", 0.2,
-    )  # fmt: skip
-    assert "Value and time agree" in output
-    limits = [
-        w
-        for name in ("false-positive", "false-negative", "false-episodes", "missed-episodes")
-        for w in (f"--max-{name}", "1")
-    ]
-    assert "PASS" in shell.run("reward", "check", "critic", "first", *limits)
-    output = shell.run("reward", "train", "first", "--out", "critic", code=1)
-    assert "choose another --out" in output
-    shell.run("train", *RUN, "--goal.max-env-steps", 30, "--reward-model", "critic", "--out", "dense")
-    with StepLog(shell.folder / "dense/steps") as log:
-        steps = list(log.steps())
-    assert all("progress" in step.reward for step in steps)
-    episode = [step.reward["progress"] for step in steps if step.episode_id == steps[0].episode_id]
-    assert sum(episode) <= 1.0 + 1e-6, "an episode earns what it ends with"
-    assert {step.reward["classifier"] for step in steps if "classifier" in step.reward} <= {1.0}
+@pytest.fixture
+def first(tmp_path: Path) -> Iterator[Rig]:
+    made = Rig(tmp_path / "first")
+    made.trials(6)
+    yield made
+    made.robot.close()
+
+
+def test_a_run_is_rewarded_by_the_progress_it_shows(
+    first: Rig, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    critic = tmp_path / "critic"
+    assert reward(["progress", str(first.run.path), "--out", str(critic), *TINY]) == 0
+    assert "6 episodes, 6 of them reach success" in (said := capsys.readouterr().out)
+    assert "Value and time agree" in said
+    assert reward(["check", str(critic), str(first.run.path), *LOOSE]) == 0
+    assert "6 episodes" in capsys.readouterr().out
+
+    dense = Rig(tmp_path / "dense", critic)
+    dense.trials(2)
+    dense.robot.close()
+    assert all("progress" in step.reward for step in dense.steps)
+    earned = sum(step.reward["progress"] for step in dense.steps if step.episode_id == 0)
+    assert earned <= 1.0 + 1e-6, "an episode earns what it ends with"
+    assert {step.reward["classifier"] for step in dense.steps if "classifier" in step.reward} <= {1.0}
+
+
+def test_a_folder_holds_one_kind_of_model(first: Rig, tmp_path: Path) -> None:
+    frames, _, model = make(tmp_path)
+    with pytest.raises(ConfigError, match="holds a classifier; choose another --out"):
+        reward(["progress", str(first.run.path), "--out", str(model), *TINY])
+    reward(["progress", str(first.run.path), "--out", str(tmp_path / "critic"), *TINY])
+    with pytest.raises(ConfigError, match="holds a critic of progress; choose another --out"):
+        reward(["train", str(frames.path), "--out", str(tmp_path / "critic")])
+    with pytest.raises(ConfigError, match="whole episodes"):
+        reward(["retrain", str(tmp_path / "critic"), "--frames", str(frames.path)])
+
+
+def test_a_classifier_is_checked_on_whole_episodes(
+    first: Rig, made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert reward(["check", str(made / "model"), str(first.run.path), "--out", str(tmp_path / "out"), *LOOSE]) == 0
+    said = capsys.readouterr().out
+    assert "confirmed while it could be seen" in said
+    assert reward(["record", str(first.run.path), "--out", str(tmp_path / "frames")]) == 0
+    assert "6 episodes, 6 of them a success" in capsys.readouterr().out
+
+
+def test_a_run_without_success_teaches_no_progress(tmp_path: Path) -> None:
+    rig = Rig(tmp_path / "empty")
+    rig.robot.close()
+    with pytest.raises(ConfigError, match="reaches success; record demonstrations"):
+        reward(["progress", str(rig.run.path), "--out", str(tmp_path / "critic")])
