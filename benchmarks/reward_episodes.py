@@ -38,6 +38,9 @@ class Episode:
     """Bool (n,), of every observation."""
     stage: Array
     """int64 (n,): 0 on the way, 1 cube off the table or peg in the hole's mouth, 2 success."""
+    stuck: int
+    """First observation after which nothing good came: peg on the plate beside the hole, or fingers closed on nothing;
+    the last one where that never was."""
 
 
 class Scene:
@@ -55,7 +58,7 @@ class Scene:
         rng = np.random.default_rng([seed, len(kind)])
         obs, _ = self.env.reset(seed=seed)
         act, level = self._hand(kind, seed, rng), float(rng.uniform(0.3, 0.8))
-        seen, success, stage = [obs], [False], [0]
+        seen, success, stage, stuck = [obs], [False], [0], [False]
         while len(seen) < STEPS and not all(success[-HOLD:]):
             world = privileged_of(self.env)
             stopped = kind == "short" and self._share(world) >= level
@@ -63,8 +66,13 @@ class Scene:
             obs, _, _, _, info = self.env.step(action)
             seen.append(obs)
             success.append(bool(info["success"]))
-            stage.append(2 if success[-1] else int(self._share(privileged_of(self.env)) > 0.1))
-        return Episode(kind=kind, observations=tuple(seen), success=np.array(success), stage=np.array(stage, np.int64))
+            world = privileged_of(self.env)
+            stage.append(2 if success[-1] else int(self._share(world) > 0.1))
+            stuck.append(self._stuck(world))
+        return Episode(
+            kind=kind, observations=tuple(seen), success=np.array(success), stage=np.array(stage, np.int64),
+            stuck=stuck.index(True) if any(stuck) else len(seen) - 1,
+        )  # fmt: skip
 
     def play_many(self, count: int, kinds: tuple[Kind, ...], seed: int) -> list[Episode]:
         """Play `count` episodes that end as their kind says; others, such as a lucky lapse, are played anew."""
@@ -87,6 +95,11 @@ class Scene:
             return float(world["lift_height"]) / 0.10
         side = np.abs(np.asarray(world["peg_tip_pos"])[:2] - np.asarray(world["hole_pos"])[:2]).max()
         return float(world["depth"]) / 0.02 if side < 0.002 else 0.0
+
+    def _stuck(self, world: World) -> bool:
+        if "lift_height" in world:
+            return float(world["gripper_width"]) < 0.01
+        return float(world["depth"]) > -0.001 and self._share(world) == 0.0
 
     def _hand(self, kind: Kind, seed: int, rng: np.random.Generator) -> Callable[[], Array]:
         if kind == "wander":

@@ -63,8 +63,8 @@ def choose_threshold(scores: Array, success: Array, false_positive_rate: float) 
     """Return a threshold that at most `false_positive_rate` of the negatives reach.
 
     The lowest such threshold lies next to a negative, where another episode's negatives will lie as well. The one taken
-    is half-way, in log-odds, between that negative and the lowest tenth of the positives above it: for the sake of the
-    margin it gives up at most a tenth of the successes, frames at the very brink, which a moment later are clear.
+    is half-way between that negative and the lowest tenth of the positives above it: for the sake of the margin it
+    gives up at most a tenth of the successes, frames at the very brink, which a moment later are clear.
 
     Args:
         scores: (n,) in [0, 1].
@@ -82,8 +82,7 @@ def choose_threshold(scores: Array, success: Array, false_positive_rate: float) 
     low = float(negatives[min(allowed, len(negatives) - 1)])  # this negative must stay below
     above = positives[positives > low]
     high = float(above[len(above) // 10]) if len(above) else 1.0
-    middle = _sigmoid(0.5 * (_log_odds(low) + _log_odds(high)))
-    return float(np.clip(middle, np.nextafter(low, 2.0), max(high, np.nextafter(low, 2.0))))
+    return max(0.5 * (low + high), float(np.nextafter(low, 2.0)))
 
 
 def wilson(events: int, trials: int) -> Rate:
@@ -140,12 +139,3 @@ def _thin(*columns: Array) -> tuple[tuple[float, float, float], ...]:
     count = len(columns[0])
     kept = np.unique(np.linspace(0, count - 1, min(count, _POINTS)).round().astype(int)) if count else np.zeros(0, int)
     return tuple((float(a), float(b), float(c)) for a, b, c in zip(*(column[kept] for column in columns), strict=True))
-
-
-def _log_odds(p: float) -> float:
-    clipped = min(max(p, 1e-3), 1 - 1e-3)  # further out a probability is no more than a guess
-    return math.log(clipped / (1 - clipped))
-
-
-def _sigmoid(x: float) -> float:
-    return 1.0 / (1.0 + math.exp(-x))

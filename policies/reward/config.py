@@ -51,16 +51,16 @@ class RewardConfig:
     """Standard deviations of the members taken from their mean, with `mean_minus_std`."""
     updates: int = 200
     batch_size: int = 32
-    learning_rate: float = 1e-3
+    learning_rate: float = 2e-3
     smoothing: float = 0.02
     """Share of a label that goes to all classes alike, so that nothing is learnt to be certain."""
     hard_weight: float = 5.0
     """How much more often a hard negative is drawn than another frame of its class."""
     retrain_updates: int = 40
     """Updates of a continuation, e.g. after a false positive."""
-    test_share: float = 0.25
+    test_share: float = 0.2
     """Share of the episodes that only measure."""
-    calibration_share: float = 0.25
+    calibration_share: float = 0.2
     """Share of the other episodes from which temperature and threshold are taken."""
     false_positive_rate: float = 0.01
     """Wanted of single frames; the threshold is the lowest that keeps it on the calibration episodes."""

@@ -62,10 +62,12 @@ def class_shares(labels: Array, classes: int) -> Array:
 
 
 def bootstrap(table: Table, members: int, rng: np.random.Generator) -> Array:
-    """Return how often each row counts for each member, (K, n): episodes drawn with replacement, member by member.
+    """Return how much each row counts for each member, (K, n): random weights of whole episodes, member by member.
 
-    Episodes of a kind (the classes that they show) are drawn among themselves, so that every member has every kind.
-    No member goes without a hard negative.
+    The Bayesian bootstrap (Rubin 1981): weights are exponential, not counts of a draw with replacement, which would
+    keep a third of a handful of demonstrations from every member. They are divided by their mean over the episodes of
+    a kind (the classes that an episode shows), so that every member minds every kind alike; and a member minds a hard
+    negative at least as much as the mean.
     """
     keys = sorted(set(table.episodes))
     place = {key: i for i, key in enumerate(keys)}
@@ -73,11 +75,11 @@ def bootstrap(table: Table, members: int, rng: np.random.Generator) -> Array:
     shown: list[set[int]] = [set() for _ in keys]
     for episode, label in zip(owner.tolist(), table.labels.tolist(), strict=True):
         shown[episode].add(label)
-    counts = np.zeros((members, len(keys)), np.float32)
+    drawn = rng.standard_exponential((members, len(keys)))
     for kind in {frozenset(labels) for labels in shown}:
         same = [i for i, labels in enumerate(shown) if labels == kind]
-        counts[:, same] = rng.multinomial(len(same), np.full(len(same), 1 / len(same)), members)
-    weight: Array = counts[:, owner]
+        drawn[:, same] /= drawn[:, same].mean(1, keepdims=True)
+    weight: Array = drawn[:, owner].astype(np.float32)
     hard = [i for i, source in enumerate(table.sources) if source == HARD_NEGATIVE]
     weight[:, hard] = np.maximum(weight[:, hard], 1.0)
     return weight
