@@ -103,7 +103,7 @@ class Segment:
             raise StorageError(f"step {self.seqs[index]} in {self.path} is damaged: {error}") from error
         return blob
 
-    def append(self, blobs: Sequence[bytes], heads: Sequence[codec.StepKey]) -> None:
+    def append(self, blobs: Sequence[bytes], keys: Sequence[codec.StepKey]) -> None:
         """Hand steps to the system, which keeps them whatever happens to this process; `sync` makes them durable.
 
         When the system takes only a part (`OSError`), none of them is in the file.
@@ -126,19 +126,19 @@ class Segment:
         except OSError:
             os.ftruncate(self._fd, self._end)
             raise
-        for blob, head in zip(blobs, heads, strict=True):
-            self._note(head, len(blob), self._end)
+        for blob, key in zip(blobs, keys, strict=True):
+            self._note(key, len(blob), self._end)
 
     def sync(self) -> None:
         """Wait until all steps are on the disk."""
         os.fdatasync(self._fd)
 
-    def _note(self, head: codec.StepKey, size: int, place: int) -> None:
-        self.seqs.append(head.seq)
+    def _note(self, key: codec.StepKey, size: int, place: int) -> None:
+        self.seqs.append(key.seq)
         self._starts.append(place)
         self._sizes.append(size)
         self._end = aligned(place + size)
-        self.last_episode = max(self.last_episode, head.episode_id)
+        self.last_episode = max(self.last_episode, key.episode_id)
 
     def _whole_step(self, place: int, size: int, checksums: bool) -> tuple[codec.StepKey, int] | None:
         """Return who the step at `place` is, and its bytes; None when there is no whole one of this segment."""

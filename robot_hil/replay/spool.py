@@ -120,19 +120,22 @@ class Spool:
                 found[epoch] = (found.get(epoch, (one.seqs[0], 0))[0], one.seqs[-1] + 1)
         return found
 
-    def append(self, blobs: Sequence[bytes]) -> None:
-        """Add steps of the newest epoch, in order of their sequence numbers; when it raises, none is added."""
+    def append(self, blobs: Sequence[bytes], keys: Sequence[codec.StepKey] | None = None) -> None:
+        """Add steps of the newest epoch, in order of their sequence numbers; when it raises, none is added.
+
+        `keys` say who each of `blobs` is; without them their headers are read.
+        """
+        keys = [codec.peek(blob) for blob in blobs] if keys is None else keys
         if sum(map(len, blobs)) + self.size > self._max_bytes:
             raise StorageError(
                 f"spool {self.path} has reached its limit of {self._max_bytes} bytes; nothing was lost, but the "
                 f"newest steps are not stored. Start the learner, which takes them, or raise the limit."
             )
-        heads = [codec.peek(blob) for blob in blobs]
-        seqs = [*self._current().seqs[-1:], *(head.seq for head in heads)]
-        if any(after <= before for before, after in pairwise(seqs)) or any(h.epoch != self.epoch for h in heads):
+        seqs = [*self._current().seqs[-1:], *(key.seq for key in keys)]
+        if any(after <= before for before, after in pairwise(seqs)) or any(key.epoch != self.epoch for key in keys):
             raise StorageError(f"steps {seqs} do not rise, or are not of start {self.epoch}; spool them in order.")
         try:
-            self._current().append(blobs, heads)
+            self._current().append(blobs, keys)
         except OSError as error:
             raise self._unwritable(error) from error
         self._dirty = True

@@ -35,9 +35,9 @@ _MAX_REPORTS = 1000
 class Delivery:
     """Spool, socket and bookkeeping of one actor. After `open`, for one thread; `changed` guards what others read.
 
-    A step is safe when a disk has it, the actor's or the learner's. It is handed to the system before it is sent, and
-    the actor's disk is waited for when the learner has not confirmed it within `sync_after` [s], or is not there; with
-    `sync_after` 0, always, before it is sent.
+    A step is safe when a disk has it, the actor's or the learner's. It is handed to the system (which keeps it whatever
+    happens to this process), then sent, and while it is on its way the actor's disk is waited for: at once, or with
+    `sync_after` [s] only if the learner has not confirmed it by then. Without a learner, always at once.
     """
 
     def __init__(
@@ -107,7 +107,7 @@ class Delivery:
             self._client.close()
         self.connected = False
         try:
-            self._make_safe(self.end)
+            self._make_safe()
             self._release(float("inf"))
             self.spool.compact()
         finally:
@@ -118,22 +118,33 @@ class Delivery:
 
         A step that cannot be encoded raises `SpecError` when it is the first, and ends what is spooled otherwise.
         """
-        blobs: list[bytes] = []
+        blobs: dict[int, bytes] = {}
+        keys: list[codec.StepKey] = []
         for seq, step in steps:
             try:
-                blobs.append(codec.encode(step, actor_id=self._actor_id, epoch=self.epoch, seq=seq))
+                blobs[seq] = codec.encode(step, actor_id=self._actor_id, epoch=self.epoch, seq=seq)
             except SpecError:
                 if not blobs:
                     raise
                 break
+            keys.append(
+                codec.StepKey(
+                    actor_id=self._actor_id,
+                    epoch=self.epoch,
+                    seq=seq,
+                    episode_id=step.episode_id,
+                    step_index=step.step_index,
+                )
+            )
         if blobs:
-            self.spool.append(blobs)
-            for (seq, _), blob in zip(steps, blobs, strict=False):
-                if len(self._recent) < 2 * self._most_flying:
-                    self._recent[seq] = blob
-            end = steps[len(blobs) - 1][0] + 1
+            self.spool.append(list(blobs.values()), keys)
+            if len(self._recent) < 2 * self._most_flying:
+                self._recent |= blobs
+            end = keys[-1].seq + 1
             self._unsafe.append((time.monotonic(), end))
-            self._make_safe(end)
+            with self._changed:
+                self.end = end
+                self.window.extend(self.epoch, end)
         return len(blobs)
 
     def turn(self, wait: bool) -> None:
@@ -141,13 +152,13 @@ class Delivery:
         now = time.monotonic()
         self._keep_in_touch(now)
         self._send_steps()
+        self._make_safe()
         self._release(now)
         if wait:
             self._poller.poll(math.ceil(1000 * max(0.0, min(_HELLO_EVERY_S, self._sync_due() - now))))
         assert self._client is not None
         for frames in receive_all(self._client.socket, _ACKS_PER_TURN):
             self._hear(frames)
-        self._make_safe(self.end)
 
     def nobody(self) -> str:
         """Return what to tell a person when no learner answers."""
@@ -162,16 +173,12 @@ class Delivery:
             return float("inf")
         return self._unsafe[0][0] + self._sync_after if self.connected else 0.0
 
-    def _make_safe(self, end: int) -> None:
-        """Wait for the disk if that is due; then let the steps below `end` be sent."""
+    def _make_safe(self) -> None:
+        """Wait for the actor's disk if that is due."""
         if self._sync_due() <= time.monotonic():
             self.spool.sync()
-            self._synced = end
+            self._synced = self.end
             self._unsafe.clear()
-        if end > self.end:
-            with self._changed:
-                self.end = end
-                self.window.extend(self.epoch, end)
 
     def _adopt(self, run_id: str) -> None:
         """Bind the spool to `run_id`; a spool that still holds another run's steps is refused."""
@@ -217,17 +224,19 @@ class Delivery:
     def _send_steps(self) -> None:
         while self.connected and (upcoming := self.window.upcoming()) is not None:
             epoch, after, room = upcoming
-            blobs = self._blobs(epoch, after, min(room, protocol.MAX_STEPS_PER_MESSAGE))
-            end = codec.peek(blobs[-1]).seq + 1
+            blobs, end = self._blobs(epoch, after, min(room, protocol.MAX_STEPS_PER_MESSAGE))
             header = protocol.pack(protocol.StepsHeader(epoch, after))
             if not self._send([protocol.STEPS, header, *blobs]):
                 return
             self.window.note_sent(epoch, end, len(blobs))
 
-    def _blobs(self, epoch: int, seq: int, limit: int) -> list[bytes]:
+    def _blobs(self, epoch: int, seq: int, limit: int) -> tuple[list[bytes], int]:
+        """Return the next steps to send, and where they end."""
         if epoch == self.epoch and seq in self._recent:
-            return [self._recent[n] for n in takewhile(self._recent.__contains__, range(seq, seq + limit))]
-        return self.spool.read(epoch, seq, limit)
+            numbers = list(takewhile(self._recent.__contains__, range(seq, seq + limit)))
+            return [self._recent[number] for number in numbers], numbers[-1] + 1
+        blobs = self.spool.read(epoch, seq, limit)
+        return blobs, codec.peek(blobs[-1]).seq + 1
 
     def _hear(self, frames: list[bytes]) -> None:
         kind, body = (frames[0], frames[-1]) if frames else (b"", b"")

@@ -49,7 +49,7 @@ class Uplink:
 
     `put` only queues: encoding, disk and network belong to a thread. The arrays of a step belong to the uplink once
     it was put; whoever writes into them afterwards changes what is recorded. One `start` is one epoch.
-    `sync_after` says how long [s] a step may be on its way to the learner's disk before the actor's disk must have it;
+    `sync_after` says for how long [s] a step may be on its way to the learner's disk before the actor's is waited for;
     see `Delivery`. At most `window` steps are on their way, or fewer if the learner has many actors.
     """
 
