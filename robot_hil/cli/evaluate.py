@@ -45,6 +45,7 @@ def evaluate(
     compose.limit_threads(experiment, 1)
     saved = checkpoint.load(saved_at) if saved_at else checkpoint.load_newest(run.checkpoints)
     out = RunFolder(next_free(run.path, "eval"))
+    out.create(experiment, run.config()["argv"], seed)  # a run folder of its own: a console may be attached
     agent = compose.make_agent(experiment)
     robot = Robot(experiment, out, agent, seed, operator=operator)
     stop = StopRequest(robot.request_stop)
