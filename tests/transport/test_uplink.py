@@ -98,6 +98,49 @@ def test_several_actors_at_once(connect, server, log, small_step) -> None:
     assert server.info().actors == 3
 
 
+def test_actors_share_what_may_be_on_its_way(connect, server, small_step, until) -> None:
+    first = connect("spool0", actor_id="actor-0")
+    first.wait_welcome(20)
+    assert first._delivery.window.size == 64
+    others = [connect(f"spool{i}", actor_id=f"actor-{i}") for i in range(1, 8)]
+    for uplink in others:
+        uplink.wait_welcome(20)
+    until(lambda: {uplink._delivery.window.size for uplink in (first, *others)} == {16})
+    for uplink in others[1:]:
+        uplink.stop()
+    first.put(small_step(0))
+    assert first.flush(20)
+
+
+def test_what_the_spool_has_lost_is_counted_and_the_rest_arrives(tmp_path, small_spec, small_step, server, log) -> None:
+    with Uplink(tmp_path / "spool", small_spec, endpoint="tcp://127.0.0.1:9", task="pick") as uplink:
+        for number in range(5):
+            uplink.put(small_step(number))
+    (path,) = (tmp_path / "spool").glob("*.spool")
+    content = bytearray(path.read_bytes())
+    content[content.index(small_step(2).obs["front"].tobytes()) + 3] ^= 1
+    path.write_bytes(content)
+    with Uplink(tmp_path / "spool", small_spec, endpoint=server.endpoint, task="pick") as uplink:
+        uplink.put(small_step(5))
+        assert uplink.flush(20)
+    assert [(step.epoch, step.seq) for step in server.drain()] == [(1, 0), (1, 1), (1, 3), (1, 4), (2, 0)]
+    assert server.info().lost == log.info().lost == 1
+    assert (tmp_path / "spool" / path.with_suffix(".damaged").name).exists()
+
+
+def test_everyone_hears_of_progress(connect, server, small_step, until) -> None:
+    busy, idle = connect("a", actor_id="a"), connect("b", actor_id="b")
+    for uplink in (busy, idle):
+        uplink.wait_welcome(20)
+    for number in range(20):
+        busy.put(small_step(number))
+    assert busy.flush(20)
+    assert busy.progress.steps_ingested == 20
+    until(lambda: idle.progress.steps_ingested == 20)
+    server.set_progress(updates=7)
+    until(lambda: busy.progress.updates == idle.progress.updates == 7)
+
+
 def test_steps_put_before_the_learner_lives_are_delivered(tmp_path, free_port, small_spec, small_step) -> None:
     endpoint = f"tcp://127.0.0.1:{free_port}"
     with Uplink(tmp_path / "spool", small_spec, endpoint=endpoint) as uplink:
