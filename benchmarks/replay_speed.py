@@ -2,19 +2,20 @@
 
 `python benchmarks/replay_speed.py` writes benchmarks/results/replay_speed.json. Every figure is taken in turn with its
 floor, the bare copy of the same bytes, so that a busy machine slows both alike; both are medians. Takes a minute and
-`--slots` x 98.6 kB of memory, and a gigabyte more.
+`--slots` x 98.6 kB of memory, and two gigabytes more.
 """
 
 import argparse
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from floors import FRAME, RECORD, aligned
+from timing import CpuUse, Work, in_turns
 
 from robot_hil.data.specs import Array, ArraySpec
 from robot_hil.data.step import Segment, Step
@@ -28,8 +29,9 @@ RESULTS = Path(__file__).parent / "results" / "replay_speed.json"
 CAMERAS = {name: ArraySpec(shape=(128, 128, 3), dtype="uint8") for name in ("front", "wrist")}
 STATE = {"state": ArraySpec(shape=(20,))}
 FEATURES = {"encoding": ArraySpec(shape=(2, 4096), dtype="float16", variants=8)}
-ACTION_DIM, BATCH, EPISODE, CHUNK = 7, 256, 100, 500
+ACTION_DIM, BATCH, EPISODE, CHUNK = 7, 256, 100, 100
 INSERT_TARGET, SAMPLE_TARGET, STATE_TARGET, BYTES_TARGET = 20_000, 190, 600, 98_600
+SAMPLE_OTHERS, MEMORY_OTHERS = "HIL-SERL 147, LeRobot 11.6", "HIL-SERL 98,500, LeRobot 393,000"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,18 +73,10 @@ def steps(observation: dict[str, ArraySpec], count: int) -> list[Step]:
     return made
 
 
-def seconds_of(*works: Callable[[], object], seconds: float) -> list[float]:
-    """Return the median time of each of `works`, called in turn so that a busy machine is unfair to none."""
-    for work in works:
-        work()
-    times: list[list[float]] = [[] for _ in works]
-    end = time.perf_counter() + seconds * len(works)
-    while time.perf_counter() < end:
-        for work, taken in zip(works, times, strict=True):
-            begin = time.perf_counter()
-            work()
-            taken.append(time.perf_counter() - begin)
-    return [float(np.median(taken)) for taken in times]
+def medians(seconds: float, *works: Work) -> list[float]:
+    """Return the median time of each of `works`, which take turns."""
+    times = in_turns({str(i): work for i, work in enumerate(works)}, seconds)
+    return [float(np.median(taken)) for taken in times.values()]
 
 
 class Inserting:
@@ -115,7 +109,7 @@ class Copying:
         self._done += 1
 
 
-def gathering(sources: Sequence[Array], threads: int) -> Callable[[], object]:
+def gathering(sources: Sequence[Array], threads: int) -> Work:
     """Return what the machine itself can do: copying the random rows of one batch out of `sources`, twice of each."""
     rng, outs = np.random.default_rng(0), [aligned((BATCH, source.shape[1])) for source in (*sources, *sources)]
     pool = ThreadPoolExecutor(threads)
@@ -136,7 +130,7 @@ def gathering(sources: Sequence[Array], threads: int) -> Callable[[], object]:
     return work
 
 
-def sampling(buffer: ReplayBuffer, method: Method) -> Callable[[], object]:
+def sampling(buffer: ReplayBuffer, method: Method) -> Work:
     """Return how a batch is drawn by `method`, into arrays used again."""
     rng, out = np.random.default_rng(0), buffer.empty_batch(BATCH)
     return lambda: buffer.sample_view(method, rng, BATCH, 0.97, 0, out)
@@ -202,7 +196,7 @@ def measure_images(size: Size) -> list[Result]:
     results = [first_inserts(buffer, fresh)]
     sources = [aligned((min(size.slots, 10_000), FRAME)) for _ in CAMERAS]
     again = [step for step in fresh if step.segment is not Segment.DEMO]
-    own, bare = seconds_of(Inserting(buffer, again), Copying(sources[0], fresh), seconds=size.seconds)
+    own, bare = medians(size.seconds, Inserting(buffer, again), Copying(sources[0], fresh))
     results.append(
         Result(
             name="insert, two 128x128 cameras, evicting",
@@ -222,12 +216,13 @@ def measure_images(size: Size) -> list[Result]:
             higher_is_better=False,
             target=BYTES_TARGET,
             floor=RECORD + 4 * 20,
+            others=MEMORY_OTHERS,
             note="floor: the observation alone",
         )
     )
     views = {"one-step": sampling(buffer, HilSerl()), "three-step": sampling(buffer, Anchored())}
     bare_works = [gathering(sources, threads) for threads in (1, 2)]
-    *drawn, one, two = seconds_of(*views.values(), *bare_works, seconds=size.seconds)
+    *drawn, one, two = medians(size.seconds, *views.values(), *bare_works)
     for threads, taken in ((1, one), (2, two)):
         rate = 2 * BATCH * RECORD / taken / 1e9
         name = f"bare gather of a batch's frames, {threads} thread{'s' * (threads > 1)}"
@@ -241,6 +236,7 @@ def measure_images(size: Size) -> list[Result]:
                 higher_is_better=True,
                 target=SAMPLE_TARGET,
                 floor=1 / min(one, two),
+                others=SAMPLE_OTHERS,
                 note="floor: the faster bare gather; to reach: 80 % of it",
             )
         )
@@ -265,7 +261,7 @@ def measure_features(size: Size) -> Result:
         buffer.add(step)
     row = 2 * FEATURES["encoding"].shape[1] * 2
     bare = gathering([aligned((slots * 8, row))], 2)
-    own, floor = seconds_of(sampling(buffer, Anchored()), bare, seconds=size.seconds)
+    own, floor = medians(size.seconds, sampling(buffer, Anchored()), bare)
     return Result(
         name="sample 256 three-step, cached features 2 x 4096 float16, one of 8 views",
         value=1 / own,
@@ -289,7 +285,7 @@ def measure_state(size: Size) -> list[Result]:
         for i in range(CHUNK):
             room[i] = bytes_per_step
 
-    own, bare = seconds_of(Inserting(buffer, again), copy, seconds=size.seconds)
+    own, bare = medians(size.seconds, Inserting(buffer, again), copy)
     insert = Result(
         name="insert, state, evicting",
         value=CHUNK / own,
@@ -300,10 +296,10 @@ def measure_state(size: Size) -> list[Result]:
         note="floor: one numpy copy of as many bytes, called from Python",
     )
     state_rows = gathering([aligned((50_000, 80))], 1)
-    plain, floor = seconds_of(sampling(buffer, Anchored()), state_rows, seconds=size.seconds)
+    plain, floor = medians(size.seconds, sampling(buffer, Anchored()), state_rows)
     every = buffer.rows("online")
     buffer.set_weights(every, np.random.default_rng(0).random(len(every)))
-    (weighted,) = seconds_of(sampling(buffer, Anchored()), seconds=size.seconds)
+    (weighted,) = medians(size.seconds, sampling(buffer, Anchored()))
     note = "floor: the observations' bare gather, two calls of numpy"
     return [
         insert,
@@ -327,7 +323,11 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=RESULTS)
     args = parser.parse_args()
     size = Size(slots=args.slots // 5, seconds=0.5) if args.quick else Size(slots=args.slots, seconds=4.0)
+    use = CpuUse()
     results = [*measure_images(size), measure_features(size), *measure_state(size)]
+    stolen, others = use.shares()
+    busy = f"stolen {stolen:.0%}, other processes {others:.0%}"
+    results = [replace(row, note=f"{row.note}; {busy}" if row.note else busy) for row in results]
     write_results(args.out, results)
     for row in results:
         ratio = "" if row.ratio is None else f"{row.ratio:.2f} of the floor"

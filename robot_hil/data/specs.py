@@ -26,7 +26,8 @@ def _is_finite(value: Array) -> bool:
     """Tell whether a float array holds neither NaN nor infinity; asked for every step, so as cheaply as can be."""
     if value.dtype.itemsize == 2:  # half precision is compared in software
         return not ((value.view(np.uint16) & 0x7C00) == 0x7C00).any()
-    return math.isfinite(np.vdot(value, value)) or bool(np.isfinite(value).all())
+    flat = value.ravel()
+    return math.isfinite(flat.dot(flat)) or bool(np.isfinite(value).all())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -120,10 +120,10 @@ class ReplayBuffer:
 
     def _take_slot(self, is_demo: bool, pending: int = 0) -> int:
         with self._lock:
-            due = self._ledger.due(is_demo, pending)
-            if due is not None and self._pins[due]:
-                self._wait_while(lambda: bool(self._pins[due]))
-            return self._ledger.take(is_demo, pending)
+            leaving = self._ledger.leaving(is_demo, pending)
+            if leaving is not None and self._pins[oldest := leaving.oldest]:
+                self._wait_while(lambda: bool(self._pins[oldest]))
+            return self._ledger.take(leaving)
 
     def _wait_while(self, read: Callable[[], bool]) -> None:
         """Wait, `_lock` held, until readers have finished; new ones come later, or someone may wait forever."""

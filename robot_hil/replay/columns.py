@@ -48,6 +48,8 @@ _KINDS = (
 """Columns of one number in the order of a record, in which none lies askew."""
 _CODES = {"f4": "f", "i4": "i", "i2": "h", "u1": "B", "?": "?"}
 _facts_of = attrgetter(*_FACTS)
+_VECTORS = (*_ACTIONS, "authority")
+_vectors_of = attrgetter(*_VECTORS)
 
 Columns = Mapping[str, Array]
 """Column name -> values of some rows, (n, ...)."""
@@ -63,7 +65,7 @@ class FactTable:
     """
 
     def __init__(self, capacity: int, action_dim: int) -> None:
-        self._action_dim = action_dim
+        self._vector_shape = (action_dim,)
         kinds = dict.fromkeys(_ACTIONS, f"({action_dim},)f4") | _KINDS | {"authority": f"({action_dim},)u1"}
         codes = "".join(_CODES[kind] for kind in _KINDS.values())
         layout = "=" + f"{4 * action_dim}s" * len(_ACTIONS) + codes + f"{action_dim}s"
@@ -82,16 +84,20 @@ class FactTable:
 
     def pack(self, step: Step) -> bytes:
         """Return the record of `step`, nothing derived yet; raises `SpecError` for what does not fit in."""
-        actions = [self._vector(step, name, np.float32) for name in _ACTIONS]
-        if not math.isfinite(sum(step.action_executed.tolist())):
-            raise SpecError(f"action_executed is {step.action_executed}; what was sent to a robot is never NaN.")
-        said, nothing = step.reward, math.nan
-        rewards = [said.get(source, nothing) for source in REWARD_SOURCES]
-        authority = self._vector(step, "authority", np.uint8)
+        vectors = _vectors_of(step)
+        for name, vector in zip(_VECTORS, vectors, strict=True):
+            if vector.shape != self._vector_shape:
+                raise SpecError(f"{name} has shape {vector.shape}; expected {self._vector_shape}.")
+        if not math.isfinite(sum(vectors[0].tolist())):
+            raise SpecError(f"action_executed is {vectors[0]}; what was sent to a robot is never NaN.")
+        executed, policy, human = (np.asarray(vector, np.float32).tobytes() for vector in vectors[:3])
+        authority = np.asarray(vectors[3], np.uint8).tobytes()
+        said, nothing = step.reward.get, math.nan
+        rewards = [said(source, nothing) for source in REWARD_SOURCES]
         try:
-            return self._layout.pack(*actions, *rewards, *_NEW, *_facts_of(step), authority)
+            return self._layout.pack(executed, policy, human, *rewards, *_NEW, *_facts_of(step), authority)
         except (struct.error, OverflowError) as error:
-            known = dict(zip(_FACTS, _facts_of(step), strict=True)) | dict(said)
+            known = dict(zip(_FACTS, _facts_of(step), strict=True)) | dict(step.reward)
             raise SpecError(f"a step does not fit into the replay ({error}): {known}.") from error
 
     def put(self, row: int, record: bytes) -> None:
@@ -102,12 +108,6 @@ class FactTable:
     def view(self, rows: Array) -> "ColumnView":
         """Return the columns of some rows, as they are now."""
         return ColumnView(self._records.take(rows))
-
-    def _vector(self, step: Step, name: str, dtype: type[np.generic]) -> bytes:
-        value: Array = getattr(step, name)
-        if value.shape != (self._action_dim,):
-            raise SpecError(f"{name} has shape {value.shape}; expected ({self._action_dim},).")
-        return np.asarray(value, dtype).tobytes()
 
 
 class ColumnView(Columns):

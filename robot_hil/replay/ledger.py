@@ -75,26 +75,23 @@ class Ledger:
 
     # Slots -----------------------------------------------------------------------------------------------------
 
-    def due(self, is_demo: bool, pending: int = 0) -> int | None:
-        """Return the slot that `take` will evict, None when there is a free one."""
-        if (kind := self._evicts(is_demo, pending)) is None:
-            return None
-        return self._ages[kind].oldest
+    def leaving(self, is_demo: bool, pending: int = 0) -> SlotQueue | None:
+        """Return the queue whose oldest slot makes room, None while there is a slot that was never used.
 
-    def take(self, is_demo: bool, pending: int = 0) -> int:
-        """Return a slot nobody refers to, evicting the oldest if need be; `pending` were taken for the same step."""
-        if (kind := self._evicts(is_demo, pending)) is None:
+        `pending` slots were taken for the same step.
+        """
+        if is_demo and len(self._ages[True]) + pending >= self._capacity // 2:
+            return self._ages[True]
+        return None if self.used < self._capacity else self._ages[False]
+
+    def take(self, leaving: SlotQueue | None) -> int:
+        """Return a slot nobody refers to any more; `leaving` comes from the method of that name."""
+        if leaving is None:
             self.used += 1
             return self.used - 1
-        slot = self._ages[kind].pop()
+        slot = leaving.pop()
         self._evict(slot)
         return slot
-
-    def _evicts(self, is_demo: bool, pending: int) -> bool | None:
-        """Return which kind leaves, demonstrations or not; None when a slot is free."""
-        if is_demo and len(self._ages[True]) + pending >= self._capacity // 2:
-            return True
-        return None if self.used < self._capacity else False
 
     def _evict(self, slot: int) -> None:
         """Forget what is in `slot`; the row before it loses its successor."""
