@@ -32,8 +32,8 @@ OBSERVATION = sum(int(np.prod(spec.shape)) * np.dtype(spec.dtype).itemsize for s
 TOTAL_HZ = 320.0
 """Steps per second of all actors together, where their number is compared."""
 ACTORS = (1, 4, 16)
-LATER = 0.005
-"""`sync_after` of the rows that are not of the default [s]."""
+AT_ONCE = ", spool synced at once"
+"""Rows of actors that do not give the learner time to confirm a step before they wait for their own disk."""
 
 
 def codec_rows(seconds: float) -> list[Result]:
@@ -74,9 +74,9 @@ def disk_floors(seconds: float) -> tuple[float, float]:
 
 
 def rate_rows(name: str, steps: int, seconds: float, keys: Path | None) -> list[Result]:
-    """Send as fast as it goes; by default, and with the actor's disk only where it is needed."""
+    """Send as fast as it goes."""
     rows = []
-    for label, sync_after in (("", None), (", spool synced when needed", LATER)):
+    for label, sync_after in (("", None), (AT_ONCE, 0.0)):
         floor, _ = disk_floors(seconds)
         measured = run(1, steps, keys=keys, sync_after=sync_after)
         note = (
@@ -94,10 +94,10 @@ def rate_rows(name: str, steps: int, seconds: float, keys: Path | None) -> list[
 def delay_rows(name: str, steps: int, seconds: float, keys: Path | None) -> list[Result]:
     """Put steps at the rate of a control loop and time how long each takes to the learner's replay."""
     rows = []
-    for hz, sync_after in ((50.0, None), (20.0, None), (50.0, LATER)):
+    for hz, sync_after in ((50.0, None), (20.0, None), (50.0, 0.0)):
         _, floor = disk_floors(seconds)
         measured = run(1, round(steps * hz / 50.0), hz=hz, keys=keys, sync_after=sync_after)
-        at = f"{name}: put to replay at {hz:.0f} Hz" + (", spool synced when needed" if sync_after else "")
+        at = f"{name}: put to replay at {hz:.0f} Hz" + ("" if sync_after is None else AT_ONCE)
         target = 3e-3 if keys is None else None
         rows.append(_row(f"{at}, median", np.median(measured.delays), "ms", 1e3, floor=floor))
         rows.append(_row(f"{at}, 99 %", np.percentile(measured.delays, 99), "ms", 1e3, target=target, floor=floor))

@@ -36,8 +36,8 @@ class Delivery:
     """Spool, socket and bookkeeping of one actor. After `open`, for one thread; `changed` guards what others read.
 
     A step is safe when a disk has it, the actor's or the learner's. It is handed to the system (which keeps it whatever
-    happens to this process), then sent, and while it is on its way the actor's disk is waited for: at once, or with
-    `sync_after` [s] only if the learner has not confirmed it by then. Without a learner, always at once.
+    happens to this process), then sent; the actor's disk is waited for when the learner has not confirmed the step
+    within `sync_after` [s], and at once when no learner is there.
     """
 
     def __init__(
@@ -154,9 +154,12 @@ class Delivery:
         self._send_steps()
         self._make_safe()
         self._release(now)
-        if wait:
-            self._poller.poll(math.ceil(1000 * max(0.0, min(_HELLO_EVERY_S, self._sync_due() - now))))
         assert self._client is not None
+        if wait:
+            timeout = math.ceil(1000 * max(0.0, min(_HELLO_EVERY_S, self._sync_due() - now)))
+            ready = [end for end, _ in self._poller.poll(timeout)]
+            if self._client.socket not in ready:
+                return
         for frames in receive_all(self._client.socket, _ACKS_PER_TURN):
             self._hear(frames)
 

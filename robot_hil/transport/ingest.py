@@ -197,9 +197,9 @@ class IngestServer:
             self._crowded = True  # before the look: a `drain` after it then wakes the poll
             self._crowded = len(self._backlog) > self._max_backlog
             wait = math.ceil(1000 * max(0.0, self._news_due() - time.monotonic()))
-            (idle if self._crowded else full).poll(wait)
+            ready = [end for end, _ in (idle if self._crowded else full).poll(wait)]
             self._waker.drain()
-            answered = set() if self._crowded else self._receive(sock)
+            answered = self._receive(sock) if sock in ready else set()
             now = time.monotonic()
             if now >= self._news_due():
                 self._told, self._told_t = self._progress, now

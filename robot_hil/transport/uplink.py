@@ -66,7 +66,7 @@ class Uplink:
         keys: Keys | None = None,
         window: int = 64,
         max_queue: int = 4096,
-        sync_after: float = 0.0,
+        sync_after: float = 0.005,
     ) -> None:
         self._check = protocol.StepCheck(spec)
         self._max_queue = max_queue
