@@ -1,5 +1,8 @@
 """Pictures of a toy task: rectangles with smooth edges, so that a shift of a tenth of a pixel shows."""
 
+from functools import cache
+from math import ceil
+
 import numpy as np
 
 from robot_hil.data.specs import Array
@@ -13,8 +16,7 @@ class Canvas:
     def __init__(self, size: int, left: float, low: float, side: float, background: Colour) -> None:
         self._left, self._low, self._scale = left, low, size / side
         self._size = size
-        self._pixels = np.empty((size, size, 3), np.float32)
-        self._pixels[:] = background
+        self._pixels = _blank(size, background).copy()
 
     def rectangle(self, x0: float, z0: float, x1: float, z1: float, colour: Colour) -> None:
         """Fill x0 to x1, z0 to z1 [m]; a pixel is coloured by the share of it that is covered."""
@@ -30,9 +32,16 @@ class Canvas:
 
     def _cover(self, begin: float, end: float) -> tuple[int, Array]:
         """Return the first pixel of the stretch and the share of each pixel that lies in it; empty outside."""
-        first, last = max(0, int(begin)), min(self._size, int(end) + 1)
-        share = np.ones(max(0, last - first), np.float32)
-        if len(share):
-            share[0] -= max(0.0, begin - first)
-            share[-1] -= max(0.0, last - end)
-        return first, share.clip(0.0, 1.0)
+        begin, end = max(begin, 0.0), min(end, float(self._size))
+        if begin >= end:
+            return 0, np.empty(0, np.float32)
+        first, last = int(begin), ceil(end)
+        share = np.ones(last - first, np.float32)
+        share[0] -= begin - first
+        share[-1] -= last - end
+        return first, share
+
+
+@cache
+def _blank(size: int, background: Colour) -> Array:
+    return np.full((size, size, 3), background, np.float32)

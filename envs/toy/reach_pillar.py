@@ -64,15 +64,11 @@ class ReachPillar:
         return scene._replace(goal=goal, route=0, blocked=0)
 
     def advance(self, scene: ReachScene, move: Sequence[float]) -> ReachScene:
-        """The pillar stops sideways motion first, then vertical; what is left slides along it."""
+        """The pillar is rough: what runs into it stays where it was, until it moves another way."""
         x, z = clamp(scene.x + move[0], -SIDE, SIDE), clamp(scene.z + move[1], -SIDE, SIDE)
         hit = _in_pillar(x, z, scene.pillar_z)
         if hit:
-            if not _in_pillar(scene.x, z, scene.pillar_z):
-                x = scene.x
-            else:
-                z = scene.z
-                x = scene.x if _in_pillar(x, z, scene.pillar_z) else x
+            x, z = scene.x, scene.z
         route = scene.route
         if abs(x) <= PILLAR_WIDTH:
             route = 1 if z > scene.pillar_z else -1

@@ -68,10 +68,7 @@ class ReachPillarExpert:
         s = self._look(world)
         x, z = s.x + s.step * float(action[0]), s.z + s.step * float(action[1])
         if _inside(s, x, z):
-            if not _inside(s, s.x, z):
-                x = s.x
-            else:
-                x, z = (s.x if _inside(s, x, s.z) else x), s.z
+            x, z = s.x, s.z
         place = [x, 0.0, z]
         return {**world, "tcp_pos": place, "target_pos": place}
 
