@@ -120,12 +120,12 @@ def wire_rows(steps: int) -> list[Result]:
     ]
 
 
-def actor_rows(steps: int, seconds: float) -> list[Result]:
+def actor_rows(steps: int, seconds: float, rounds: int) -> list[Result]:
     """Compare the learner's cost per step with 1, 4 and 16 actors, at the same rate in all and as fast as it goes."""
     paced: dict[int, list[Run]] = {count: [] for count in ACTORS}
     flooded: dict[int, list[Run]] = {count: [] for count in ACTORS}
     floor, _ = disk_floors(seconds)
-    for _ in range(3):  # in turn, so that a busy machine is unfair to none
+    for _ in range(rounds):  # in turn, so that a busy machine is unfair to none
         for count in ACTORS:
             paced[count].append(run(count, steps // count, hz=TOTAL_HZ / count))
             flooded[count].append(run(count, 2 * steps // count))
@@ -234,7 +234,7 @@ def main() -> None:
         parts: dict[str, list[Callable[[], list[Result]]]] = {
             "codec": [lambda: codec_rows(seconds)],
             "wire": [lambda: wire_rows(max(200, round(1000 * size)))],
-            "actors": [lambda: actor_rows(max(480, round(4800 * size)), seconds)],
+            "actors": [lambda: actor_rows(max(480, round(4800 * size)), seconds, 1 if args.quick else 3)],
         }
         for name, keys in (("plain", None), ("curve", path)):
             loaded = None if keys is None else load_keys(keys)

@@ -120,6 +120,27 @@ def test_a_folder_of_another_task_is_refused_by_name(tmp_path, blob: Blob) -> No
         assert spool.begin_epoch() == 2
 
 
+_KILLED = """
+import os, signal, sys
+from robot_hil.replay.spool import Spool
+spool = Spool(sys.argv[1], {}).open()
+spool.begin_epoch()
+for number in range(100):
+    blob = sys.stdin.buffer.read(int(sys.stdin.buffer.readline()))
+    spool.append([blob])
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_what_was_appended_survives_a_kill_without_a_sync(tmp_path, blob: Blob) -> None:
+    blobs = [blob(seq) for seq in range(100)]
+    command = [sys.executable, "-c", _KILLED, str(tmp_path / "spool")]
+    lines = b"".join(b"%d\n" % len(one) + one for one in blobs)
+    assert subprocess.run(command, input=lines).returncode == -9
+    with Spool(tmp_path / "spool", {}) as spool:
+        assert spool.read(1, 0, 1000) == blobs
+
+
 def test_two_processes_cannot_have_it(tmp_path) -> None:
     code = f"from robot_hil.replay.spool import Spool; Spool({str(tmp_path / 'spool')!r}, {{}}).open()"
     with Spool(tmp_path / "spool", {}) as spool:
