@@ -53,6 +53,13 @@ class Trainer(Protocol):
         """Add one to a counter."""
         ...
 
+    def gradients(self, group: str, loss: Loss) -> tuple[A, dict[str, A], Params]:
+        """Return the loss, what came with it, and its gradient by each parameter of a group, as it is: not clipped.
+
+        A parameter that the loss does not depend on has gradient zero.
+        """
+        ...
+
     def minimise(self, group: str, loss: Loss) -> tuple[A, dict[str, A]]:
         """Take one step of Adam (Kingma & Ba 2015) on a group of parameters; returns the loss and what came with it."""
         ...

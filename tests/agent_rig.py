@@ -9,7 +9,7 @@ from contracts import agent_batch, agent_spec
 
 from robot_hil.data.specs import Array, EnvSpec
 from robot_hil.policies.agent import AgentState, LearningAgent, _only
-from robot_hil.policies.base import Routine
+from robot_hil.policies.base import Loss, Routine, Trainer
 from robot_hil.policies.config import AnchoredConfig, BcConfig, HilSerlConfig
 from robot_hil.policies.ops import A, Batch, Ops, Params
 from robot_hil.policies.registry import AgentConfig, make_agent, make_engine
@@ -113,3 +113,42 @@ def changed(before: Mapping[str, Array], after: Mapping[str, Array]) -> set[str]
 def each(values: A) -> dict[str, A]:
     """Turn a vector into metrics, so that a routine can return it: a number per element."""
     return {str(i): values[i] for i in range(values.shape[0])}
+
+
+class Watching:
+    """A trainer that remembers losses and gradients and changes no parameter; for everything else another's."""
+
+    def __init__(self, inner: Trainer) -> None:
+        self._inner = inner
+        self.seen: dict[str, A] = {}
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    def minimise(self, group: str, loss: Loss) -> tuple[A, dict[str, A]]:
+        value, more, gradients = self._inner.gradients(group, loss)
+        key = f"{group}{sum(name.endswith(' loss') for name in self.seen)}"
+        self.seen |= {f"{key} loss": value} | {f"{key} {name}": gradient for name, gradient in gradients.items()}
+        return value, more
+
+
+def gradients_of(rig: Rig, routine: Routine, given: Mapping[str, Array]) -> dict[str, Array]:
+    """Return the losses that a routine minimises and their gradients, all at the parameters as they are."""
+    engine, learner = rig.agent.engine, rig.state.learner
+
+    def watch(trainer: Trainer, batch: Batch) -> dict[str, A]:
+        watching = Watching(trainer)
+        metrics = routine(engine.ops, watching, batch)
+        return watching.seen | {f"metric {name}": value for name, value in metrics.items()}
+
+    if rig.agent.backend == "torch":
+        import torch
+
+        with torch.no_grad():
+            return engine.fetch(watch(learner, engine.place(given)))
+    import jax
+
+    from robot_hil.policies.jax.engine import JaxTrainer
+
+    compiled = jax.jit(lambda tree, batch: watch(JaxTrainer(tree, learner.groups), batch))
+    return engine.fetch(compiled(learner.tree, dict(given)))

@@ -56,12 +56,17 @@ class JaxTrainer:
             if name.startswith(prefix):
                 self.targets[name] = target + rate * (self.params[name] - target)
 
+    def gradients(self, group: str, loss: Loss) -> tuple[A, dict[str, A], Params]:
+        """See `Trainer.gradients`."""
+        own = {name: self.params[name] for name in self._groups[group].of(self.params)}
+        fixed = {name: value for name, value in self.params.items() if name not in own}
+        (value, more), found = jax.value_and_grad(lambda mine: loss({**fixed, **mine}), has_aux=True)(own)
+        return value, more, found
+
     def minimise(self, group: str, loss: Loss) -> tuple[A, dict[str, A]]:
         """See `Trainer.minimise`."""
         rule = self._groups[group]
-        own = {name: self.params[name] for name in rule.of(self.params)}
-        fixed = {name: value for name, value in self.params.items() if name not in own}
-        (value, more), gradients = jax.value_and_grad(lambda mine: loss({**fixed, **mine}), has_aux=True)(own)
+        value, more, gradients = self.gradients(group, loss)
         if rule.clip_norm is not None:
             norm = jnp.sqrt(sum(jnp.sum(g**2) for g in gradients.values()))
             scale = jnp.minimum(rule.clip_norm / jnp.maximum(norm, 1e-30), 1.0)

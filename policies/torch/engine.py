@@ -36,9 +36,8 @@ class GroupAdam:
         )
         """All parameters, of which only the group's are differentiated."""
 
-    def step(self, loss: Tensor) -> None:
-        """Differentiate `loss` with respect to this group only and take one step."""
-        gradients = list(torch.autograd.grad(loss, self.tensors))
+    def step(self, gradients: list[Tensor]) -> None:
+        """Take one step along `gradients`, in the order of `names`; clips them in place."""
         if self._clip_norm is not None:
             norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
             torch._foreach_mul_(gradients, (self._clip_norm / norm.clamp(min=1e-30)).clamp(max=1.0))
@@ -68,13 +67,20 @@ class TorchState:
         """See `Trainer.tick`."""
         self.counters[name] += 1
 
-    def minimise(self, group: str, loss: Loss) -> tuple[A, dict[str, A]]:
-        """See `Trainer.minimise`."""
+    def gradients(self, group: str, loss: Loss) -> tuple[A, dict[str, A], Params]:
+        """See `Trainer.gradients`."""
         optimizer = self.optimizers[group]
         with torch.enable_grad():
             value, more = loss(optimizer.view)
-            optimizer.step(value)
-        return value.detach(), {name: array.detach() for name, array in more.items()}
+            found = torch.autograd.grad(value, optimizer.tensors, materialize_grads=True)
+        seen = {name: array.detach() for name, array in more.items()}
+        return value.detach(), seen, dict(zip(optimizer.names, found, strict=True))
+
+    def minimise(self, group: str, loss: Loss) -> tuple[A, dict[str, A]]:
+        """See `Trainer.minimise`."""
+        value, more, gradients = self.gradients(group, loss)
+        self.optimizers[group].step(list(gradients.values()))
+        return value, more
 
     def follow(self, prefix: str, rate: float) -> None:
         """See `Trainer.follow`."""
