@@ -99,7 +99,7 @@ def test_naming_experiments_is_light(line: str, code: int) -> None:
     program = (
         "import sys\nfrom robot_hil.cli.main import main\n"
         f"assert main({line.split()!r}) == {code}\n"
-        "loaded = {'torch', 'mujoco', 'cv2', 'matplotlib'} & set(sys.modules)\nassert not loaded, loaded"
+        "loaded = {'torch', 'jax', 'mujoco', 'cv2', 'matplotlib'} & set(sys.modules)\nassert not loaded, loaded"
     )
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
