@@ -30,7 +30,6 @@ _COMMIT_STEPS = 256
 _FLYING_STEPS = 128
 """Steps on their way from all actors together: enough to keep the disk busy, few enough to stay in the cache."""
 _HEARTBEAT_S = 0.5
-_NEWS_EVERY_S = 0.05
 _URGENT_EVERY_S = 0.002
 _MAX_REPORTS = 10_000
 
@@ -216,14 +215,14 @@ class IngestServer:
         return max(1, _FLYING_STEPS // max(1, len(self._sessions)))
 
     def _news_due(self) -> float:
-        """Return when all actors are to be told the progress: at once when one may wait for it, else now and then.
+        """Return when all actors are to be told the progress: at once when one may wait for it, else twice a second.
 
         Telling everyone after each commit would cost each step more, the more actors there are.
         """
         new, old = self._progress, self._told
         if (new.step_budget, new.stop) != (old.step_budget, old.stop):
             return self._told_t + _URGENT_EVERY_S
-        return self._told_t + (_NEWS_EVERY_S if new != old else _HEARTBEAT_S)
+        return self._told_t + _HEARTBEAT_S
 
     def _receive(self, sock: "zmq.Socket[bytes]") -> set[bytes]:
         """Take what waits, up to a group, commit it, and return the peers to acknowledge."""

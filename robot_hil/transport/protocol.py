@@ -31,7 +31,7 @@ _VECTORS = ("action_policy", "action_human", "action_executed")
 
 
 class Progress(msgspec.Struct, frozen=True):
-    """How far the learner is, pushed to every actor at each change and at least twice a second."""
+    """How far the learner is: comes with each acknowledgement, when budget or `stop` change, and twice a second."""
 
     updates: int = 0
     """Training updates done in this run."""
