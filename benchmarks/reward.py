@@ -45,7 +45,7 @@ class Size:
     fresh: int = 20
     practice: int = 30
     held_out: int = 15
-    classifier: RewardConfig = RewardConfig(vectors=("proprio",))
+    classifier: RewardConfig = RewardConfig()
     critic: ProgressConfig = ProgressConfig()
 
 
