@@ -1,32 +1,31 @@
 """The learner's end of the uplink: receives steps, makes them durable, acknowledges, hands them on."""
 
+import contextlib
 import logging
 import math
 import threading
 import time
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
 import zmq
 
-from robot_hil.data import codec
 from robot_hil.data.specs import EnvSpec
 from robot_hil.data.step import Step
 from robot_hil.errors import RobotHilError, SpecError, TransportError
 from robot_hil.replay.step_log import StepLog
 from robot_hil.transport import protocol
+from robot_hil.transport.group import Group
 from robot_hil.transport.keys import Keys
 from robot_hil.transport.protocol import Progress
-from robot_hil.transport.sessions import Session, Sessions
+from robot_hil.transport.sessions import Sessions
 from robot_hil.transport.sockets import ServerSocket, Waker
 
 _log = logging.getLogger(__name__)
-_COMMIT_BYTES = 2 << 20
-"""A group is committed when it has so many bytes: larger ones cost more per step, for LMDB's pages leave the cache."""
-_COMMIT_STEPS = 256
+_MESSAGES_PER_COMMIT = 256
 _FLYING_STEPS = 128
 """Steps on their way from all actors together: enough to keep the disk busy, few enough to stay in the cache."""
 _HEARTBEAT_S = 0.5
@@ -50,21 +49,6 @@ class IngestInfo:
     """Messages and greetings that were malformed or did not match, and were dropped."""
     unwelcome: int = 0
     """Messages of peers that had not been welcomed, dropped unread; some after each reconnection are normal."""
-
-
-@dataclass(slots=True)
-class _Group:
-    """Steps, of any number of actors, that one commit makes durable."""
-
-    blobs: list[codec.Blob] = field(default_factory=list)
-    steps: list[Step] = field(default_factory=list)
-    peers: set[bytes] = field(default_factory=set)
-    """Whom to acknowledge."""
-    size: int = 0
-
-    @property
-    def full(self) -> bool:
-        return self.size >= _COMMIT_BYTES or len(self.blobs) >= _COMMIT_STEPS
 
 
 class IngestServer:
@@ -226,17 +210,17 @@ class IngestServer:
 
     def _receive(self, sock: "zmq.Socket[bytes]") -> set[bytes]:
         """Take what waits, up to a group, commit it, and return the peers to acknowledge."""
-        group = _Group()
-        while not group.full:
-            try:
+        group = Group()
+        with contextlib.suppress(zmq.Again):
+            for _ in range(_MESSAGES_PER_COMMIT):
                 peer, *frames = sock.recv_multipart(zmq.NOBLOCK, copy=False)
-            except zmq.Again:
-                break
-            group = self._dispatch(sock, peer.bytes, frames, group)
+                group = self._dispatch(sock, peer.bytes, frames, group)
+                if group.full:
+                    break
         self._commit(group)
         return group.peers
 
-    def _dispatch(self, sock: "zmq.Socket[bytes]", peer: bytes, frames: list[zmq.Frame], group: _Group) -> _Group:
+    def _dispatch(self, sock: "zmq.Socket[bytes]", peer: bytes, frames: list[zmq.Frame], group: Group) -> Group:
         """Deal with one message; return the group that waits for a commit afterwards."""
         session = self._sessions.get(peer)
         kind = frames[0].bytes if frames else b""
@@ -244,13 +228,15 @@ class IngestServer:
             if kind == protocol.HELLO:
                 # what came before the greeting counts in the answer to it
                 self._commit(group)
-                group = _Group(peers=group.peers)
+                group = Group(peers=group.peers)
                 self._greet(sock, peer, frames)
             elif session is None:
                 self._count(unwelcome=1)
                 self._send(sock, peer, protocol.RESYNC, b"")
             elif kind == protocol.STEPS:
-                self._take(sock, peer, session, frames, group)
+                if not group.add(peer, session, frames, self._check):
+                    self._sessions.drop(peer)
+                    self._send(sock, peer, protocol.RESYNC, b"")
             elif len(frames) == 2 and kind == protocol.REPORT:
                 report = protocol.unpack(frames[1].bytes, dict)
                 with self._changed:
@@ -266,34 +252,7 @@ class IngestServer:
                 _log.warning("dropped message %d: %s", self._info.refused, error)
         return group
 
-    def _take(
-        self, sock: "zmq.Socket[bytes]", peer: bytes, session: Session, frames: list[zmq.Frame], group: _Group
-    ) -> None:
-        """Check a STEPS message and add it to what the next commit stores."""
-        if not 2 < len(frames) <= 2 + protocol.MAX_STEPS_PER_MESSAGE:
-            raise SpecError(f"message has {len(frames) - 2} steps; allowed are 1 to {protocol.MAX_STEPS_PER_MESSAGE}.")
-        header = protocol.unpack(frames[1].bytes, protocol.StepsHeader)
-        blobs = [frame.buffer for frame in frames[2:]]  # no copy: the message itself is logged, and read by the replay
-        steps = [codec.decode(blob) for blob in blobs]
-        seqs = [step.seq for step in steps]
-        if seqs != sorted(set(seqs)) or seqs[0] < header.after:
-            raise SpecError(f"steps have the numbers {seqs}; they must rise from {header.after}.")
-        for step in steps:
-            if step.actor_id != session.actor_id or step.epoch != header.epoch or step.epoch > session.epoch:
-                raise SpecError(f"step of {step.actor_id}/{step.epoch} came from {session.actor_id}/{session.epoch}.")
-            self._check(step)
-        expected = session.marks.get(header.epoch, 0)
-        if header.after > expected:
-            self._sessions.drop(peer)
-            self._send(sock, peer, protocol.RESYNC, b"")
-            return
-        session.marks[header.epoch] = max(expected, seqs[-1] + 1)
-        group.blobs += blobs
-        group.steps += steps
-        group.size += sum(map(len, blobs))
-        group.peers.add(peer)
-
-    def _commit(self, group: _Group) -> None:
+    def _commit(self, group: Group) -> None:
         if not group.blobs:
             return
         # what is missing in between the actor itself no longer has
