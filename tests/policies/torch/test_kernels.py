@@ -47,3 +47,19 @@ def test_layer_norm_is_trained_with_after_acting() -> None:
     x = torch.randn(2, 37, requires_grad=True)
     kernels.layer_norm(x, 1e-5)[:, 0].sum().backward()
     assert x.grad is not None
+
+
+@pytest.mark.parametrize("outputs", [1, 4])
+@pytest.mark.parametrize("shared", [False, True])
+def test_ensemble_layer_and_its_gradients(outputs: int, shared: bool) -> None:
+    generator = torch.Generator().manual_seed(0)
+    shapes = ((5, 6) if shared else (3, 5, 6), (3, 6, outputs), (3, 1, outputs))
+    arrays = [torch.randn(shape, generator=generator, requires_grad=True) for shape in shapes]
+    weight = torch.randn((3, 5, outputs), generator=generator)
+    made = kernels.ensemble_linear(*arrays)
+    known = arrays[0] @ arrays[1] + arrays[2]
+    torch.testing.assert_close(made, known)
+    for wanted in ([0], [1, 2], [0, 1, 2]):  # actors climb fixed critics; critics learn from data
+        leaves = [arrays[i] for i in wanted]
+        gradients = [torch.autograd.grad((x * weight).sum(), leaves, retain_graph=True) for x in (made, known)]
+        torch.testing.assert_close(*gradients)
