@@ -31,6 +31,7 @@ class LearningAgent:
 
     def __init__(self, algorithm: Algorithm, engine: Engine) -> None:
         self.algorithm, self.engine = algorithm, engine
+        self._spec: EnvSpec | None = None
 
     # Shapes ----------------------------------------------------------------------------------------------------
 
@@ -46,6 +47,9 @@ class LearningAgent:
 
     def bind(self, spec: EnvSpec) -> None:
         """See `Agent.bind`."""
+        if spec != self._spec:
+            self.engine.forget()
+        self._spec = spec
         self.algorithm.bind(spec)
         self._constants = self.engine.place(self.algorithm.constants())
         self._reads = _keys(self.algorithm.reads)

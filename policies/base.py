@@ -203,6 +203,10 @@ class Engine(Protocol):
         """Its operations."""
         ...
 
+    def forget(self) -> None:
+        """Forget what was compiled: the algorithm is about to mean something else."""
+        ...
+
     def place(self, arrays: Mapping[str, Any]) -> Params:
         """Copy numpy arrays to where they are computed with; such that are there already stay."""
         ...

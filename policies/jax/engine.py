@@ -111,6 +111,10 @@ class JaxEngine:
         """See `Engine.frames`."""
         return None if self._device.platform == "cpu" else partial(JaxFrames, device=self._device)
 
+    def forget(self) -> None:
+        """See `Engine.forget`."""
+        self._compiled.clear()
+
     def place(self, arrays: Mapping[str, Any]) -> Params:
         """See `Engine.place`."""
         # copied first: on the CPU an array of jax may otherwise be numpy's own memory

@@ -115,6 +115,9 @@ class TorchEngine:
         """See `Engine.frames`."""
         return None if self._ops.device.type == "cpu" else partial(TorchFrames, device=self._ops.device)
 
+    def forget(self) -> None:
+        """See `Engine.forget`: nothing is compiled."""
+
     def place(self, arrays: Mapping[str, Any]) -> Params:
         """See `Engine.place`; on the CPU a tensor shares the array's memory for as long as nobody trains it."""
         return {name: self._tensor(value) for name, value in arrays.items()}

@@ -1,13 +1,15 @@
 """Engines: Adam, clipping, targets, counters and gradients by hand; what they hand out and take in; on both."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import pytest
+from contracts import agent_batch, agent_spec
 
 from robot_hil.policies.base import Engine, Group
-from robot_hil.policies.registry import make_engine
+from robot_hil.policies.config import HilSerlConfig
+from robot_hil.policies.registry import make_agent, make_engine
 
 
 @dataclass
@@ -150,3 +152,16 @@ def test_read_only_and_strided_arrays_are_taken(engine: Engine) -> None:
     assert np.array_equal(made["plain"], values)
     assert np.array_equal(made["turned"], values.T)
     assert np.array_equal(made["part"], values[:, ::2])
+
+
+def test_an_agent_bound_to_another_environment_is_compiled_anew(backend: str) -> None:
+    """Equal shapes, another meaning: here the gripper's command lies elsewhere in the state."""
+    agent = make_agent(HilSerlConfig(hidden=(8,), gripper_penalty=0.5), backend, "cpu")
+    spec = agent_spec(gripper=True)
+    names = spec.observation["state"].names
+    turned = replace(spec, observation={"state": replace(spec.observation["state"], names=names[::-1])})
+    losses = []
+    for bound in (spec, turned, spec):
+        state = agent.init(bound, 0)
+        losses.append(agent.update(state, agent_batch(agent, spec, 8))[1]["critic_loss"])
+    assert losses[0] == losses[2] != losses[1]
