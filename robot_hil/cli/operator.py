@@ -183,6 +183,8 @@ class Operator:
     def _press(self, body: Button, who: str, t: float) -> str:
         if body.kind == "clear" and not body.reason.strip():
             return "clearing an e-stop needs a reason, in words"
+        if body.kind == "false_positive" and self.status is not None and self.status().reward is None:
+            return "no reward model judges here; press Fail"
         if body.kind == "estop" and body.id == self._stopped_by:  # said again until it was answered
             return ""
         if body.kind == "estop":

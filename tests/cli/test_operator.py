@@ -15,7 +15,7 @@ from robot_hil.actor.safety import GateState, SafetyGate
 from robot_hil.cli.operator import Operator
 from robot_hil.clock import MonotonicClock
 from robot_hil.console.link import ConsoleLink
-from robot_hil.console.messages import Ack, Event, FromPage, Gone, Status, ToConsole, ToRobot, Welcome
+from robot_hil.console.messages import Ack, Event, FromPage, Gone, Reward, Status, ToConsole, ToRobot, Welcome
 from robot_hil.data.operator_input import Button, Control, Keys, Words
 from robot_hil.data.robot import ActionScale, ToolState
 from robot_hil.data.teleop import EventKind, SampleStatus
@@ -43,6 +43,7 @@ class Desk:
         self.station = Station([self.keyboard, self.words], clock)
         guard = Guard(self.gate, Arbiter(ArbiterConfig(action_dim=4)), self.station)
         self.state = "POLICY"
+        self.reward: Reward | None = None
         self.operator = Operator(
             self.station,
             guard,
@@ -50,7 +51,13 @@ class Desk:
             pages={self.keyboard: (Keys,)},
             words=self.words,
             status=lambda: Status(
-                t=time.monotonic(), state=self.state, reason="because", phase="train", message="", driver=""
+                t=time.monotonic(),
+                state=self.state,
+                reason="because",
+                phase="train",
+                message="",
+                driver="",
+                reward=self.reward,
             ),
         )
         self.heard: list[ToConsole] = []
@@ -136,6 +143,17 @@ def test_who_is_no_pilot_may_only_stop(desk):
     assert desk.ack("2").ok
     assert desk.gate.mode is GateState.STOP
     assert [e.kind for e in desk.station.drain_events()] == [EventKind.ESTOP]
+
+
+def test_a_false_positive_needs_a_model_that_judges(desk):
+    desk.say(Button(id="1", kind="false_positive"))
+    assert not desk.ack("1").ok
+    assert "no reward model judges here" in desk.ack("1").reason
+    assert desk.station.drain_events() == []
+    desk.reward = Reward(version=1)
+    desk.say(Button(id="2", kind="false_positive"))
+    assert desk.ack("2").ok
+    assert [event.kind for event in desk.station.drain_events()] == [EventKind.FALSE_POSITIVE]
 
 
 def test_an_estop_needs_a_reason_to_be_cleared(desk):

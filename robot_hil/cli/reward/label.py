@@ -165,7 +165,9 @@ def label(asked: "LabelFrames") -> int:
     path = asked.frames or frames_of(asked.model)
     if path is None:
         raise ConfigError(f"the data set that {asked.model} was trained from is not there any more: name it.")
-    session = LabelSession(load_model(asked.model), FrameSet.open(path), asked.count, asked.name)
+    frames = FrameSet.open(path)
+    print(f"looking at the {len(frames.ids)} frames of {path} ...", flush=True)
+    session = LabelSession(load_model(asked.model), frames, asked.count, asked.name)
     return asyncio.run(_serve(asked, session, path))
 
 
