@@ -20,4 +20,6 @@ def pinned(value: Any, stored: Any, path: str = "") -> Any:
         return replace(value, **changes)
     if isinstance(value, tuple) and isinstance(stored, list):
         return tuple(stored)
+    if isinstance(value, Mapping) and isinstance(stored, Mapping):
+        return {name: tuple(entry) if isinstance(entry, list) else entry for name, entry in stored.items()}
     return value if stored is None else stored  # JSON has no infinity
