@@ -67,7 +67,8 @@ class EncoderConfig:
     """Random shift of images in training [pixels]."""
     views: int = 8
     """Shifted views of a frame that a frozen encoder encodes once and that are kept, of which every update draws one; 1
-    does not shift. 0 keeps images and encodes them anew, freshly shifted, in every update."""
+    does not shift. 0 keeps images and encodes them anew, freshly shifted, in every update. A trunk's maps are large:
+    give it 2 to 4."""
     precision: Precision = "float32"
     """bfloat16 is quicker where the processor or the GPU has instructions for it."""
 
@@ -173,6 +174,8 @@ class HilSerlConfig(EncoderConfig):
     gripper_penalty: float = 0.02
     """Taken from the gripper critic's reward when a step turns the gripper round."""
     shift: int = 4
+    views: int = 3
+    """See `EncoderConfig`; only a trunk's output is cached."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,6 +188,8 @@ class BcConfig(EncoderConfig):
     exploration: float = 0.0
     """Standard deviation of noise added to the actions, before squashing; none, as imitation needs no exploring."""
     clip_norm: float = 10.0
+    views: int = 3
+    """See `EncoderConfig`; only a trunk's output is cached."""
 
     def __post_init__(self) -> None:
         EncoderConfig.__post_init__(self)
