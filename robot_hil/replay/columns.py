@@ -50,6 +50,7 @@ _CODES = {"f4": "f", "i4": "i", "i2": "h", "u1": "B", "?": "?"}
 _facts_of = attrgetter(*_FACTS)
 _VECTORS = (*_ACTIONS, "authority")
 _vectors_of = attrgetter(*_VECTORS)
+_FLOAT, _BYTE = np.dtype(np.float32), np.dtype(np.uint8)
 
 Columns = Mapping[str, Array]
 """Column name -> values of some rows, (n, ...)."""
@@ -84,18 +85,18 @@ class FactTable:
 
     def pack(self, step: Step) -> bytes:
         """Return the record of `step`, nothing derived yet; raises `SpecError` for what does not fit in."""
-        vectors = _vectors_of(step)
-        for name, vector in zip(_VECTORS, vectors, strict=True):
-            if vector.shape != self._vector_shape:
-                raise SpecError(f"{name} has shape {vector.shape}; expected {self._vector_shape}.")
-        if not math.isfinite(sum(vectors[0].tolist())):
-            raise SpecError(f"action_executed is {vectors[0]}; what was sent to a robot is never NaN.")
-        executed, policy, human = (np.asarray(vector, np.float32).tobytes() for vector in vectors[:3])
-        authority = np.asarray(vectors[3], np.uint8).tobytes()
+        executed, policy, human, authority = _vectors_of(step)
+        if not executed.shape == policy.shape == human.shape == authority.shape == self._vector_shape:
+            shapes = dict(zip(_VECTORS, (vector.shape for vector in _vectors_of(step)), strict=True))
+            raise SpecError(f"a step's vectors have shapes {shapes}; expected {self._vector_shape}.")
+        if not math.isfinite(sum(executed.tolist())):
+            raise SpecError(f"action_executed is {executed}; what was sent to a robot is never NaN.")
+        actions = [np.asarray(vector, _FLOAT).tobytes() for vector in (executed, policy, human)]
+        whose = np.asarray(authority, _BYTE).tobytes()
         said, nothing = step.reward.get, math.nan
         rewards = [said(source, nothing) for source in REWARD_SOURCES]
         try:
-            return self._layout.pack(executed, policy, human, *rewards, *_NEW, *_facts_of(step), authority)
+            return self._layout.pack(*actions, *rewards, *_NEW, *_facts_of(step), whose)
         except (struct.error, OverflowError) as error:
             known = dict(zip(_FACTS, _facts_of(step), strict=True)) | dict(step.reward)
             raise SpecError(f"a step does not fit into the replay ({error}): {known}.") from error
