@@ -203,14 +203,13 @@ def progress_rows(scene: Scene, size: Size) -> list[Result]:
             f"highest {max(stuck_orders):.2f}; stuck: peg on the plate, fingers closed on nothing",
         ),
         _row(
-            f"{name}: VOC of failures as a whole", float(np.mean(failed)), "", None, False,
+            f"{name}: VOC of failures as a whole", float(np.mean(failed)), "", 0.3, False,
             f"highest {max(failed):.2f}; the way to the wrong place is progress, and standing still there keeps it",
         ),
         _row(f"{name}: NR of successes", float(np.mean(back)), "", 0.1, False, f"highest {max(back):.2f}"),
         _row(
-            f"{name}: NR of failures from where they are stuck",
-            float(np.mean([integration.negative_rate(deltas) for _, deltas in stuck])), "", 0.3, True,
-            f"{np.mean([trace.negative_rate for trace in bad]):.2f} as a whole",
+            f"{name}: NR of failures", float(np.mean([trace.negative_rate for trace in bad])), "", 0.3, True,
+            f"{np.mean([integration.negative_rate(deltas) for _, deltas in stuck]):.2f} from where they are stuck",
         ),
         _row(
             f"{name}: there and back, mean |sum|", _round_trips(critic, wins), "", 0.1, False,
