@@ -40,13 +40,13 @@ class SegmentHeader(msgspec.Struct, frozen=True):
 
 
 class Segment:
-    """One segment file, open for reading; `append` opens it for writing. For one thread at a time."""
+    """One segment file, opened when it is needed and until `close`. For one thread at a time."""
 
     def __init__(self, path: Path) -> None:
         """Open the file and read its header; raises `StorageError` when there is no valid one."""
         self.path = path
         self._writable = False
-        self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        self._fd = -1
         try:
             self.header, self._end = self._read_header()
         except BaseException:
@@ -70,14 +70,15 @@ class Segment:
         return self._end
 
     def close(self) -> None:
-        """Let go of the file; legal twice."""
+        """Let go of the file, which a later call opens again: a spool may have more files than a process may open."""
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
+            self._writable = False
 
     def scan(self, *, checksums: bool) -> None:
         """Look for steps that were written since the last look; what is half written stays for the next one."""
-        size = os.fstat(self._fd).st_size
+        size = os.fstat(self._open()).st_size
         place = self._end
         while place + codec.PREFIX_BYTES <= size:
             head = self._whole_step(place, size, checksums)
@@ -109,7 +110,7 @@ class Segment:
         When the system takes only a part (`OSError`), none of them is in the file.
         """
         if not self._writable:
-            os.close(self._fd)
+            self.close()
             self._fd = os.open(self.path, os.O_RDWR | os.O_CLOEXEC)
             self._writable = True
         parts: list[bytes | memoryview] = []
@@ -131,7 +132,7 @@ class Segment:
 
     def sync(self) -> None:
         """Wait until all steps are on the disk."""
-        os.fdatasync(self._fd)
+        os.fdatasync(self._open())
 
     def _note(self, key: codec.StepKey, size: int, place: int) -> None:
         self.seqs.append(key.seq)
@@ -169,7 +170,12 @@ class Segment:
         return size
 
     def _pread(self, count: int, place: int) -> bytes:
-        return os.pread(self._fd, count, place)
+        return os.pread(self._open(), count, place)
+
+    def _open(self) -> int:
+        if self._fd < 0:
+            self._fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+        return self._fd
 
     def _read_header(self) -> tuple[SegmentHeader, int]:
         start = self._pread(_PREFIX.size, 0)

@@ -39,6 +39,8 @@ class Spool:
         self._lock = -1
         self._segments: list[Segment] = []
         self._released: dict[int, int] = {}
+        self._older = 0
+        """Bytes in all files but the last."""
         self._dirty = False
 
     @property
@@ -64,7 +66,7 @@ class Spool:
     @property
     def size(self) -> int:
         """Bytes in the folder."""
-        return sum(one.size for one in self._segments)
+        return self._older + (self._segments[-1].size if self._segments else 0)
 
     def open(self) -> "Spool":
         """Take possession of the folder, find its steps and compare `meta`; legal twice. Raises `StorageError`."""
@@ -90,7 +92,7 @@ class Spool:
         """Let go of the folder; legal twice."""
         for one in self._segments:
             one.close()
-        self._segments = []
+        self._segments, self._older = [], 0
         if self._lock >= 0:
             os.close(self._lock)
             self._lock = -1
@@ -156,6 +158,8 @@ class Spool:
             if one.header.epoch == epoch and len(one):
                 start = bisect_left(one.seqs, seq)
                 found += [one.blob(index) for index in range(start, min(len(one), start + limit - len(found)))]
+                if one is not self._current():
+                    one.close()
         return found
 
     def release(self, epoch: int, end: int) -> None:
@@ -181,7 +185,7 @@ class Spool:
             )
         for path in sorted(self.path.glob(f"*{SUFFIX}")):
             one = Segment(path)
-            self._segments.append(one)
+            self._add(one)
             one.scan(checksums=True)
             if one.damaged:
                 _log.error("%s has %d bytes that are no step; the steps that were there are lost", path, one.damaged)
@@ -223,11 +227,18 @@ class Spool:
             raise self._unwritable(error) from error
         if last is not None and not len(last):
             self._segments.pop().close()
-        self._segments.append(fresh)
+        self._add(fresh)
+
+    def _add(self, one: Segment) -> None:
+        for last in self._segments[-1:]:
+            last.close()
+        self._segments.append(one)
+        self._older = sum(older.size for older in self._segments[:-1])
 
     def _delete(self, one: Segment) -> None:
         """Remove a file all of which was released; one with damage stays under another name, for a person to judge."""
         self._segments.remove(one)
+        self._older -= one.size
         one.close()
         if one.damaged:
             one.path.replace(one.path.with_suffix(".damaged"))

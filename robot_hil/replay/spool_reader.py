@@ -41,6 +41,9 @@ class SpoolReader:
                 begin = max(start, first)
                 for number in range(begin, min(first + len(one), begin + _CHUNK - len(found))):
                     found.append((number, one.step_header(number - first)))
+                one.close()
+        except FileNotFoundError:  # deleted in this moment, and all before it
+            return self.headers(start)
         except (SpecError, OSError) as error:
             raise StorageError(f"spool {self.path} cannot be read: {error}.") from error
         return found
@@ -49,7 +52,12 @@ class SpoolReader:
         """Return the step with this arrival number as it was encoded, None when it is not there (any more)."""
         for one in self._look():
             if one.header.first <= arrival < one.header.first + len(one):
-                return one.blob(arrival - one.header.first)
+                try:
+                    return one.blob(arrival - one.header.first)
+                except FileNotFoundError:  # deleted in this moment
+                    return None
+                finally:
+                    one.close()
         return None
 
     def close(self) -> None:
@@ -64,11 +72,12 @@ class SpoolReader:
         for path in sorted(self.path.glob(f"*{SUFFIX}")):
             try:
                 key = path.name, path.stat().st_ino
-                there[key] = self._segments.pop(key) if key in self._segments else Segment(path)
+                one = self._segments.pop(key) if key in self._segments else Segment(path)
+                one.scan(checksums=False)
+                one.close()
             except FileNotFoundError:  # deleted in this moment
                 continue
+            there[key] = one
         self.close()
         self._segments = there
-        for one in there.values():
-            one.scan(checksums=False)
         return list(there.values())

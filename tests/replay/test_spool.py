@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -83,6 +84,30 @@ def test_what_was_released_leaves_the_disk_file_by_file(tmp_path, blob: Blob, sm
     with Spool(tmp_path / "spool", {}) as spool:
         assert spool.epochs() == {1: (12, 13)}
         assert (spool.last_episode, spool.begin_epoch()) == (1, 2)
+
+
+def test_it_may_have_more_files_than_a_process_may_open(tmp_path, blob: Blob, small_segments: None) -> None:
+    def handles() -> int:
+        return len(os.listdir("/proc/self/fd"))
+
+    before = handles()
+    with Spool(tmp_path / "spool", {}) as spool, closing(SpoolReader(tmp_path / "spool")) as reader:
+        spool.begin_epoch()
+        for seq in range(60):
+            spool.append([blob(seq)])
+            spool.release(1, 0)
+        assert len(files(spool.path)) > 15
+        assert seqs(spool.read(1, 0, 100)) == list(range(60))
+        assert reader.bounds() == (0, 60)
+        assert len(reader.headers(0)) == 60
+        assert spool.size == sum(file.stat().st_size for file in spool.path.glob("*.spool"))
+        spool.release(1, 30)
+        assert spool.size == sum(file.stat().st_size for file in spool.path.glob("*.spool"))
+        assert handles() <= before + 3
+    with Spool(tmp_path / "spool", {}) as spool:
+        assert seqs(spool.read(1, 30, 100)) == list(range(30, 60))
+        assert spool.size == sum(file.stat().st_size for file in spool.path.glob("*.spool"))
+        assert handles() <= before + 3
 
 
 def test_episodes_and_epochs_go_on_when_no_step_is_left(tmp_path, blob: Blob) -> None:
