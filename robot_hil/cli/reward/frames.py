@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from robot_hil.data.codec import Header
 from robot_hil.data.labels import Verdict
 from robot_hil.data.reward import BINARY, THREE_WAY
+from robot_hil.data.specs import EnvSpec
 from robot_hil.errors import ConfigError
 
 Labels = list[int | None]
@@ -26,6 +27,16 @@ def classes_of(stages: int, three_way: bool) -> tuple[str, ...]:
     if three_way:
         return THREE_WAY
     return (*(f"stage_{number}" for number in range(1, stages)), "success") if stages else BINARY
+
+
+def unlike(ours: EnvSpec, theirs: EnvSpec, names: Sequence[str]) -> str:
+    """Say in what the arrays `names` of two specifications differ; empty when they do not."""
+    for name in names:
+        pair = [spec.observation.get(name) for spec in (ours, theirs)]
+        words = ["nothing" if one is None else f"{one.dtype}{one.shape}" for one in pair]
+        if words[0] != words[1]:
+            return f"{name} is {words[0]} there and {words[1]} here"
+    return ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from robot_hil.cli.reward import show
-from robot_hil.cli.reward.frames import Taking, chosen, classes_of, labels_of, success_of
+from robot_hil.cli.reward.frames import Taking, chosen, classes_of, labels_of, success_of, unlike
 from robot_hil.cli.runfolder import RunFolder
 from robot_hil.data.codec import Header
 from robot_hil.data.labels import EpisodeKey, Verdict
@@ -137,7 +137,7 @@ def record_logged(asked: "FromRuns") -> int:
 
 
 def open_or_create(path: Path, classes: tuple[str, ...], spec: Callable[[], EnvSpec]) -> FrameSet:
-    """Return the data set at `path`, a new one if there is none; refuses one of other classes."""
+    """Return the data set at `path`, a new one if there is none; refuses one of other classes or another robot."""
     if not (path / DATASET_FILE).exists():
         return FrameSet.create(path, classes, spec())
     frames = FrameSet.open(path)
@@ -146,6 +146,8 @@ def open_or_create(path: Path, classes: tuple[str, ...], spec: Callable[[], EnvS
             f"{path} has the classes {', '.join(frames.classes)}, asked for are {', '.join(classes)}. Choose another "
             "--out, or leave --three-way and --stages as they were."
         )
+    if words := unlike(frames.spec, here := spec(), sorted({*frames.spec.observation, *here.observation})):
+        raise ConfigError(f"{path} is of another robot: {words}. Choose another --out.")
     return frames
 
 

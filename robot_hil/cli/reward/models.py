@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from robot_hil.data.reward import BINARY, RewardModel
+from robot_hil.data.specs import EnvSpec
 from robot_hil.errors import StorageError
 from robot_hil.policies.reward.dataset import FrameSet
 from robot_hil.report.metrics import write_json
@@ -28,6 +29,12 @@ class LoadedModel:
     def version(self) -> int:
         """Counts its trainings."""
         return int(self.trained.version)
+
+    @property
+    def spec(self) -> EnvSpec:
+        """What the robot saw whose frames it learnt from."""
+        spec: EnvSpec = self.trained.spec if self.dense else self.trained.setup.spec
+        return spec
 
     @property
     def classes(self) -> tuple[str, ...]:

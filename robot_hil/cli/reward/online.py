@@ -11,14 +11,14 @@ import numpy as np
 
 from robot_hil.actor.rewarding import Judge, Judged
 from robot_hil.cli.children import Child
-from robot_hil.cli.reward.frames import success_of
+from robot_hil.cli.reward.frames import success_of, unlike
 from robot_hil.cli.reward.logged import key_in_set
 from robot_hil.cli.reward.models import LoadedModel, frames_of, load_model
 from robot_hil.console.messages import Reward
 from robot_hil.data.labels import EpisodeKey, Verdict
 from robot_hil.data.reward import LabelledFrame
 from robot_hil.data.teleop import TeleopEvent
-from robot_hil.errors import RobotHilError
+from robot_hil.errors import ConfigError, RobotHilError
 from robot_hil.policies.reward.dataset import HARD_NEGATIVE, FrameSet
 from robot_hil.report.metrics import JsonlSink
 
@@ -40,6 +40,10 @@ class OnlineReward:
     def __init__(self, robot: "Robot", folder: Path, *, beside: bool) -> None:
         self._robot, self._folder = robot, folder
         self._model = load_model(folder)
+        if words := unlike(self._model.spec, robot.spec, self._model.spec.images):
+            raise ConfigError(
+                f"{folder} was made for other cameras: {words}. Record frames with these and train a model of them."
+            )
         self.judge = Judge(self._model.judge(), self._model.threshold, beside=beside, dense=self._model.dense)
         self.false_positives = 0
         """How often a person said that a success was none."""

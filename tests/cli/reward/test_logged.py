@@ -14,7 +14,7 @@ from robot_hil.cli.reward.logged import key_in_set, open_or_create, spec_of_run,
 from robot_hil.cli.runfolder import RunFolder
 from robot_hil.data.labels import LabelRow, Verdict
 from robot_hil.data.reward import BINARY, THREE_WAY
-from robot_hil.data.specs import EnvSpec
+from robot_hil.data.specs import ArraySpec, EnvSpec
 from robot_hil.data.step import Step
 from robot_hil.errors import ConfigError, StorageError, UnknownNameError
 from robot_hil.policies.reward.dataset import FrameSet
@@ -112,6 +112,9 @@ def test_a_data_set_keeps_its_classes(frames: FrameSet, small_spec: EnvSpec) -> 
     assert open_or_create(frames.path, BINARY, lambda: small_spec).path == frames.path
     with pytest.raises(ConfigError, match="failure, success, asked for are running"):
         open_or_create(frames.path, THREE_WAY, lambda: small_spec)
+    other = replace(small_spec, observation={**small_spec.observation, "state": ArraySpec(shape=(9,))})
+    with pytest.raises(ConfigError, match=r"another robot: state is float32\(5,\) there and float32\(9,\) here"):
+        open_or_create(frames.path, BINARY, lambda: other)
 
 
 def test_commands_that_cannot_work_say_what_to_do(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

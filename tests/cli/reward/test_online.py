@@ -3,9 +3,12 @@
 import json
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+from cli.reward.models import TINY
 from cli.reward.rig import Rig
 from cli.shell import until
 
@@ -13,8 +16,11 @@ from robot_hil.actor.seeding import Stream
 from robot_hil.cli.reward.models import ABOUT_FILE
 from robot_hil.cli.reward.online import FRAMES_EACH, OWN_FRAMES
 from robot_hil.data.labels import Verdict
-from robot_hil.errors import StorageError
+from robot_hil.data.reward import LabelledFrame
+from robot_hil.data.specs import EnvSpec
+from robot_hil.errors import ConfigError, StorageError
 from robot_hil.policies.reward.dataset import FrameSet
+from robot_hil.policies.reward.model import train
 from robot_hil.report.labels import read_labels
 
 
@@ -112,6 +118,17 @@ def test_a_run_that_ends_while_it_learns_keeps_the_frames(rig: Callable[[], Rig]
     frames = FrameSet.open(own / "frames")
     assert any(frames.label(name)[1] == "false_positive" for name in frames.ids)
     assert json.loads((own / "model" / ABOUT_FILE).read_text())["frames"] == str(own / "frames")
+
+
+def test_a_model_of_other_cameras_is_refused_before_anything_moves(tmp_path: Path, small_spec: EnvSpec) -> None:
+    frames = FrameSet.create(tmp_path / "frames", ("failure", "success"), small_spec)
+    rng = np.random.default_rng(0)
+    for step in range(12):
+        obs = {name: spec.sample(rng) for name, spec in small_spec.observation.items()}
+        frames.add(LabelledFrame(obs=obs, label=step % 2, episode=("a", 1, step // 3), step_index=step, source="log"))
+    train(frames, replace(TINY, updates=2), backend="torch").save(tmp_path / "model")
+    with pytest.raises(ConfigError, match=r"front is uint8\(8, 8, 3\) there and uint8\(12, 12, 3\) here"):
+        Rig(tmp_path / "run", tmp_path / "model")
 
 
 def test_a_folder_without_a_model_is_refused_with_what_to_do(own: Path, tmp_path: Path) -> None:
