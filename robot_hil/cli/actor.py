@@ -130,6 +130,7 @@ class ActorProcess:
             self.robot.env_steps = tracker.env_steps
             self.robot.restore_person(memory.get("person", {}))
             self.robot.policy_age = self._age
+            self.robot.on_contradicted = tracker.contradict
             last = max((row.episode_id for row in earlier if row.phase != "eval"), default=-1)
             episode = max(last + 1, self.uplink.next_episode, int(memory.get("next_episode", 0)))
 

@@ -1,6 +1,7 @@
 """When training ends."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from robot_hil.report.metrics import EpisodeRow
@@ -43,6 +44,13 @@ class GoalTracker:
             self._add_check(row)
         elif row.phase == "demo" and row.success:
             self._demos.append(row)
+
+    def contradict(self, episode_id: int) -> None:
+        """A person says that the success of an episode that was taken in was none."""
+        self._recent = [replace(row, success=row.success and row.episode_id != episode_id) for row in self._recent]
+        self._demos = [row for row in self._demos if row.episode_id != episode_id]
+        if any(row.episode_id == episode_id for row in self._check):
+            self._check, self._since_failed_check = [], 0
 
     def check_due(self) -> bool:
         """Whether the next episode should be a check: training seems done, and checks have yet to confirm it."""

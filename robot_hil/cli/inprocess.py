@@ -63,6 +63,7 @@ class InProcess:
             earlier, memory = self._run_folder.episodes(), self.memory.load()
             self.tracker = GoalTracker(self.experiment.goal, earlier)
             self.robot.env_steps = self.tracker.env_steps
+            self.robot.on_contradicted = self.tracker.contradict
             self.robot.restore_person(memory.get("person", {}))
             episode = max(int(memory.get("next_episode", 0)), self.log.last_episode(_ACTOR_ID) + 1)
             episode = self._demonstrate(episode)

@@ -80,6 +80,8 @@ class Robot:
         self.policy_age: Callable[[], float | None] = lambda: None
         self.env_steps = 0
         """Online steps so far; set it when a run goes on."""
+        self.on_contradicted: Callable[[int], object] = lambda episode: None
+        """Told the number of an episode that is over when a person says that its success was none."""
         self.sink, self.between = sink, between
         self._throttle = throttle
         self._seed, self._actor_id = seed, actor_id

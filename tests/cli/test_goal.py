@@ -48,6 +48,28 @@ def test_training_ends_after_checks_that_all_succeed() -> None:
     assert not tracker.check_due()
 
 
+def test_successes_that_were_none_do_not_end_training() -> None:
+    goal = Goal(settle_episodes=0, cycle_ratio=0.0, check_episodes=0)
+    tracker = GoalTracker(goal, [row(i) for i in range(1, 21)])
+    assert tracker.done() == "goal reached"
+    for number in (7, 20):
+        tracker.contradict(number)
+    assert tracker.done() == "", "18 of 20 are not 95 %"
+    tracker.contradict(99)  # an episode that nobody knows changes nothing
+    for number in range(21, 41):
+        tracker.add(row(number))
+    assert tracker.done() == "goal reached"
+
+
+def test_a_check_that_only_seemed_to_succeed_has_failed() -> None:
+    goal = Goal(settle_episodes=0, cycle_ratio=0.0, check_episodes=2, check_pause=4)
+    tracker = GoalTracker(goal, [row(i) for i in range(1, 21)])
+    tracker.add(row(21, phase="check", env_steps=400))
+    tracker.contradict(21)
+    assert not tracker.check_due(), "training goes on for a while first"
+    assert not tracker.done()
+
+
 def test_a_failed_check_goes_back_to_training_for_a_while() -> None:
     goal = Goal(settle_episodes=0, cycle_ratio=0.0, check_episodes=2, check_pause=4)
     tracker = GoalTracker(goal, [row(i) for i in range(1, 21)])

@@ -87,6 +87,7 @@ class OnlineReward:
             {"t_wall_s": self._robot.run_folder.now(), "event": "false_positive", "episode_id": key[2],
              "version": self._model.version, "frames": len(hits), "operator": event.source}
         )  # fmt: skip
+        self._robot.on_contradicted(key[2])
         if recorded:
             self._robot.label(key, Verdict.FAIL, event.source, "false positive")
         self._learning.append(self._thread.submit(self._learn, _spread(hits), key, event.source))

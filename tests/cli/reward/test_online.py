@@ -65,9 +65,12 @@ def test_it_tells_success_and_a_contradiction_brings_the_next_version(rig: Calla
 def test_a_success_is_contradicted_once_and_what_was_none_not_at_all(rig: Callable[[], Rig]) -> None:
     made = rig()
     assert made.say() is False
+    doubted: list[int] = []
+    made.robot.on_contradicted = doubted.append
     made.robot.run(Stream.TRAIN, 0)
     made.say()
     made.say()
+    assert doubted == [0], "whoever counts successes is told"
     assert made.reward.false_positives == 1
     assert len(read_labels(made.run.path)) == 1
 
