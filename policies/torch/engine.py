@@ -119,8 +119,13 @@ class TorchEngine:
         """See `Engine.forget`: nothing is compiled."""
 
     def place(self, arrays: Mapping[str, Any]) -> Params:
-        """See `Engine.place`; on the CPU a tensor shares the array's memory for as long as nobody trains it."""
-        return {name: self._tensor(value) for name, value in arrays.items()}
+        """See `Engine.place`; on the CPU a tensor shares the array's memory for as long as nobody trains it.
+
+        Kernels among the constants lie as convolutions want them: turned round in every call they took a quarter of it.
+        """
+        placed = {name: self._tensor(value) for name, value in arrays.items()}
+        kernels = [name for name, value in placed.items() if name.startswith("constant/") and value.dim() == 4]
+        return placed | {name: placed[name].to(memory_format=torch.channels_last) for name in kernels}
 
     def fetch(self, arrays: Mapping[str, A]) -> dict[str, Array]:
         """See `Engine.fetch`."""
