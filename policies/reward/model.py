@@ -150,6 +150,7 @@ class TrainedReward:
             "spec": spec_to_dict(self.setup.spec),
             "crops": {name: asdict(crop) for name, crop in zip(inputs.cameras, inputs.crops, strict=True)},
             "trunk_features": self.setup.network.ensemble.features,
+            "trunk_sha256": getattr(self.setup.features, "digest", ""),
             "backend": self.setup.backend,
             "calibrated": asdict(self.calibrated),
             "parts": asdict(self.parts),
@@ -175,7 +176,7 @@ class TrainedReward:
             )  # fmt: skip
             calibrated = msgspec.convert(about["calibrated"], Calibration)
             parts, report = msgspec.convert(about["parts"], Parts), msgspec.convert(about["report"], Report)
-            version = int(about["version"])
+            version, digest = int(about["version"]), str(about["trunk_sha256"])
         except (KeyError, TypeError, ValueError, msgspec.MsgspecError) as error:
             raise StorageError(f"{folder} holds a model that cannot be understood: {error!r}.") from error
         if (features is None) != (trunk == 0):
@@ -183,6 +184,8 @@ class TrainedReward:
             raise ConfigError(
                 f"{given} was given, and the model in {folder} was trained {wanted}; give the same again."
             )
+        if getattr(features, "digest", "") != digest:
+            raise ConfigError(f"the model in {folder} was trained upon the trunk of SHA-256 {digest}; give that file.")
         scorer = Scorer(backend_of.make_engine(setup.backend), setup.network, params)
         return TrainedReward(
             setup=setup, version=version, calibrated=calibrated, parts=parts, report=report, params=params,
