@@ -8,6 +8,7 @@ from robot_hil.data.labels import Verdict
 from robot_hil.data.reward import BINARY, THREE_WAY
 from robot_hil.data.specs import EnvSpec
 from robot_hil.errors import ConfigError
+from robot_hil.policies.reward.config import Crop
 
 Labels = list[int | None]
 """Label of each observation of an episode, its last one included; None where nobody can tell."""
@@ -37,6 +38,25 @@ def unlike(ours: EnvSpec, theirs: EnvSpec, names: Sequence[str]) -> str:
         if words[0] != words[1]:
             return f"{name} is {words[0]} there and {words[1]} here"
     return ""
+
+
+def crops_of(words: Sequence[str]) -> dict[str, Crop]:
+    """Return the crops that `CAMERA:TOP,LEFT,HEIGHT,WIDTH` name; raises `ConfigError`.
+
+    >>> crops_of(["wrist:10,20,64,48"])
+    {'wrist': Crop(top=10, left=20, height=64, width=48)}
+    """
+    found: dict[str, Crop] = {}
+    for word in words:
+        camera, _, numbers = word.rpartition(":")
+        parts = numbers.split(",")
+        if not camera or len(parts) != 4 or not all(part.strip().isdecimal() for part in parts):
+            raise ConfigError(
+                f"--crop is {word!r}; write CAMERA:TOP,LEFT,HEIGHT,WIDTH [pixels], e.g. wrist:10,20,64,64."
+            )
+        top, left, height, width = map(int, parts)
+        found[camera] = Crop(top=top, left=left, height=height, width=width)
+    return found
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from robot_hil.actor.seeding import Stream
 from robot_hil.cli import compose
-from robot_hil.cli.reward.frames import Labels, chosen, classes_of, success_of
+from robot_hil.cli.reward.frames import Labels, chosen, classes_of, crops_of, success_of
 from robot_hil.cli.reward.logged import key_in_set, open_or_create, tell_counts
 from robot_hil.cli.robot import Robot
 from robot_hil.cli.runfolder import RunFolder
@@ -145,7 +145,7 @@ def _record(experiment: "Experiment", asked: "Live", classes: tuple[str, ...], r
     stop = StopRequest(robot.request_stop)
     assert asked.out is not None
     with closing(robot):
-        frames = open_or_create(asked.out, classes, lambda: robot.spec)
+        frames = open_or_create(asked.out, classes, lambda: robot.spec, crops_of(asked.crop))
         recorder = Recorder(frames, run, marker, asked.negatives_per_episode, ",".join(asked.teleop) or "simulated")
         robot.sink = recorder.take
         episode = next_episode(frames, run)

@@ -1,19 +1,20 @@
 """Frames from episodes that run folders hold already."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from robot_hil.cli.reward import show
-from robot_hil.cli.reward.frames import Taking, chosen, classes_of, labels_of, success_of, unlike
+from robot_hil.cli.reward.frames import Taking, chosen, classes_of, crops_of, labels_of, success_of, unlike
 from robot_hil.cli.runfolder import RunFolder
 from robot_hil.data.codec import Header
 from robot_hil.data.labels import EpisodeKey, Verdict
 from robot_hil.data.reward import LabelledFrame
 from robot_hil.data.specs import EnvSpec, Observation
 from robot_hil.errors import ConfigError, StorageError
+from robot_hil.policies.reward.config import Crop
 from robot_hil.policies.reward.dataset import DATASET_FILE, FrameSet
 from robot_hil.replay.log_reader import StepLogReader
 from robot_hil.report.labels import read_labels
@@ -125,7 +126,7 @@ def record_logged(asked: "FromRuns") -> int:
     runs = [RunFolder(path) for path in asked.runs]
     for run in runs:
         run.config()  # says so when it is no run folder
-    frames = open_or_create(asked.out, classes, lambda: spec_of_run(runs[0]))
+    frames = open_or_create(asked.out, classes, lambda: spec_of_run(runs[0]), crops_of(asked.crop))
     for run in runs:
         with show.bar(str(run.path)) as told:
             taken = take_run(run, frames, asked.taking, told)
@@ -136,10 +137,12 @@ def record_logged(asked: "FromRuns") -> int:
     return 0
 
 
-def open_or_create(path: Path, classes: tuple[str, ...], spec: Callable[[], EnvSpec]) -> FrameSet:
+def open_or_create(
+    path: Path, classes: tuple[str, ...], spec: Callable[[], EnvSpec], crops: Mapping[str, Crop] | None = None
+) -> FrameSet:
     """Return the data set at `path`, a new one if there is none; refuses one of other classes or another robot."""
     if not (path / DATASET_FILE).exists():
-        return FrameSet.create(path, classes, spec())
+        return FrameSet.create(path, classes, spec(), crops)
     frames = FrameSet.open(path)
     if frames.classes != classes:
         raise ConfigError(
@@ -148,6 +151,8 @@ def open_or_create(path: Path, classes: tuple[str, ...], spec: Callable[[], EnvS
         )
     if words := unlike(frames.spec, here := spec(), sorted({*frames.spec.observation, *here.observation})):
         raise ConfigError(f"{path} is of another robot: {words}. Choose another --out.")
+    if crops and dict(crops) != frames.crops:
+        raise ConfigError(f"{path} has crops of its own: {frames.crops}. Leave --crop out, or choose another --out.")
     return frames
 
 

@@ -24,6 +24,9 @@ class FromRuns:
     """Data set that the frames go into; one that is there grows, and no episode enters it twice."""
     three_way: bool = False
     """Classes running, success and failure instead of failure and success."""
+    crop: tuple[str, ...] = ()
+    """Parts of images that matter, CAMERA:TOP,LEFT,HEIGHT,WIDTH [pixels]: a model looks at nothing else. Kept with a new
+    data set; whole images are stored."""
     taking: Annotated[Taking, tyro.conf.arg(name="")] = Taking()
 
 
@@ -47,6 +50,9 @@ class Live(Common):
     fail key takes one back."""
     three_way: bool = False
     """Classes running, success and failure: the fail key marks failure."""
+    crop: tuple[str, ...] = ()
+    """Parts of images that matter, CAMERA:TOP,LEFT,HEIGHT,WIDTH [pixels]: a model looks at nothing else. Kept with a new
+    data set; whole images are stored."""
     negatives_per_episode: int = 40
     """Most frames that are no success to keep of one episode, spread over it."""
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from robot_hil.cli.reward.frames import Taking, chosen, classes_of, labels_of, success_of
+from robot_hil.cli.reward.frames import Taking, chosen, classes_of, crops_of, labels_of, success_of
 from robot_hil.data import codec
 from robot_hil.data.labels import Verdict
 from robot_hil.data.reward import BINARY, THREE_WAY
@@ -98,6 +98,15 @@ def test_classes() -> None:
     for wrong in ((1, False), (-2, False), (3, True)):
         with pytest.raises(ConfigError, match=r"--stages|--three-way"):
             classes_of(*wrong)
+
+
+@pytest.mark.parametrize(
+    "word", ["wrist", "wrist:1,2,3", "wrist:1,2,3,x", ":1,2,3,4", "wrist:0,0,0,4", "wrist:-1,0,4,4"][:]
+)
+def test_crops_that_cannot_be_are_refused(word: str) -> None:
+    with pytest.raises(ConfigError):
+        crops_of([word])
+    assert crops_of([]) == {}
 
 
 @pytest.mark.parametrize("wrong", [{"last_frames": 0}, {"margin": -1}, {"negatives_per_episode": 0}])

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from robot_hil.cli.reward.commands import reward
-from robot_hil.cli.reward.frames import Taking
+from robot_hil.cli.reward.frames import Taking, crops_of
 from robot_hil.cli.reward.logged import key_in_set, open_or_create, spec_of_run, take_run
 from robot_hil.cli.runfolder import RunFolder
 from robot_hil.data.labels import LabelRow, Verdict
@@ -115,6 +115,12 @@ def test_a_data_set_keeps_its_classes(frames: FrameSet, small_spec: EnvSpec) -> 
     other = replace(small_spec, observation={**small_spec.observation, "state": ArraySpec(shape=(9,))})
     with pytest.raises(ConfigError, match=r"another robot: state is float32\(5,\) there and float32\(9,\) here"):
         open_or_create(frames.path, BINARY, lambda: other)
+    crops = crops_of(["front:1,2,4,4"])
+    made = open_or_create(frames.path.with_name("cropped"), BINARY, lambda: small_spec, crops)
+    assert made.crops == FrameSet.open(made.path).crops == crops
+    assert open_or_create(made.path, BINARY, lambda: small_spec, crops).crops == crops
+    with pytest.raises(ConfigError, match="has crops of its own"):
+        open_or_create(made.path, BINARY, lambda: small_spec, crops_of(["front:0,0,4,4"]))
 
 
 def test_commands_that_cannot_work_say_what_to_do(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
