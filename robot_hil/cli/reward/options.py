@@ -25,7 +25,7 @@ class FromRuns:
     three_way: bool = False
     """Classes running, success and failure instead of failure and success."""
     crop: tuple[str, ...] = ()
-    """Parts of images that matter, CAMERA:TOP,LEFT,HEIGHT,WIDTH [pixels]: a model looks at nothing else. Kept with a new
+    """Parts of images that matter, CAMERA:TOP,LEFT,HEIGHT,WIDTH [pixels]: a model sees nothing else. Kept with a new
     data set; whole images are stored."""
     taking: Annotated[Taking, tyro.conf.arg(name="")] = Taking()
 
@@ -51,7 +51,7 @@ class Live(Common):
     three_way: bool = False
     """Classes running, success and failure: the fail key marks failure."""
     crop: tuple[str, ...] = ()
-    """Parts of images that matter, CAMERA:TOP,LEFT,HEIGHT,WIDTH [pixels]: a model looks at nothing else. Kept with a new
+    """Parts of images that matter, CAMERA:TOP,LEFT,HEIGHT,WIDTH [pixels]: a model sees nothing else. Kept with a new
     data set; whole images are stored."""
     negatives_per_episode: int = 40
     """Most frames that are no success to keep of one episode, spread over it."""
