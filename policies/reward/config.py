@@ -33,8 +33,8 @@ class RewardConfig:
     crops: Mapping[str, Crop] = field(default_factory=dict)
     """Part of each camera's image; the data set's own where a camera is missing, else the whole image."""
     vectors: tuple[str, ...] = ()
-    """Names of vectors it reads beside the images, e.g. `proprio`. Images alone transfer better between ways of doing
-    a task; a gripper's width tells what cameras cannot see."""
+    """Names of vectors it reads beside the images, e.g. `proprio`. None by default: from a handful of demonstrations a
+    place of the tool is learnt by heart, and a success elsewhere is not recognised (docs/reward.md)."""
     image_size: int = 64
     """Side to which a crop is scaled [pixels]."""
     filters: tuple[int, ...] = (8, 16)

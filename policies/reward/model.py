@@ -35,6 +35,8 @@ from robot_hil.policies.reward.training import (
 
 NAME = "reward"
 _FORMAT = 1
+_CHUNK = 64
+"""Frames held in memory at once, as they were recorded."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,7 +113,9 @@ class TrainedReward:
         ids = [name for name in frames.ids if frames.label(name)[1] != "review"]
         if not ids:
             return []
-        members = self.look([frames.get(name).obs for name in ids])[..., self.setup.success]
+        chunks = [ids[start : start + _CHUNK] for start in range(0, len(ids), _CHUNK)]
+        looked = [self.look([frames.get(name).obs for name in chunk]) for chunk in chunks]
+        members = np.concatenate(looked, 1)[..., self.setup.success]
         mean = members.mean(0)
         truth = np.array([frames.label(name)[0] == self.setup.success for name in ids], float)
         unsure = 1.0 - np.abs(2.0 * mean - 1.0)
