@@ -1,24 +1,11 @@
-"""Settings of the process that trains; the update loop calls this once."""
-
-import ctypes
-import logging
+"""Settings of a process that trains with torch."""
 
 import torch
 
-_log = logging.getLogger(__name__)
-_TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD = -1, -2, -3  # names of glibc's malloc.h
+from robot_hil.policies.runtime import keep_freed_memory
 
 
 def prepare_training(threads: int) -> None:
-    """Use `threads` cores, and keep freed memory instead of giving it back to the system.
-
-    An update makes and drops some 50 arrays of a megabyte. glibc returns such memory at once, and each page of it is
-    faulted in again at the next update: measured 1,100 page faults and a quarter of the time of a critic update.
-    """
+    """Use `threads` cores, and keep freed memory."""
     torch.set_num_threads(threads)
-    try:
-        libc = ctypes.CDLL("libc.so.6")
-        for name, value in ((_MMAP_THRESHOLD, 1 << 30), (_TRIM_THRESHOLD, (1 << 31) - 1), (_TOP_PAD, 1 << 26)):
-            libc.mallopt(name, value)
-    except (OSError, AttributeError):
-        _log.info("not glibc: the allocator stays as it is")
+    keep_freed_memory()

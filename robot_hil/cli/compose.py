@@ -37,10 +37,13 @@ def limit_threads(experiment: "Experiment", count: int) -> None:
 
 def prepare_training(experiment: "Experiment", threads: int) -> None:
     """Let torch, if it computes, use `threads` threads, in a process that trains; before anything is trained."""
-    if _backend(experiment) == "torch":
-        from robot_hil.policies.torch import runtime
+    from robot_hil.policies.runtime import keep_freed_memory
 
-        runtime.prepare_training(threads)
+    keep_freed_memory()
+    if _backend(experiment) == "torch":
+        import torch
+
+        torch.set_num_threads(threads)
 
 
 def _backend(experiment: "Experiment") -> str:
