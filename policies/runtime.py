@@ -10,8 +10,8 @@ _TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD = -1, -2, -3  # names of glibc's mall
 def keep_freed_memory() -> None:
     """Keep freed memory instead of giving it back to the system; harmless more than once.
 
-    An update makes and drops some 50 arrays of a megabyte, and every step that comes in arrays of its own. glibc returns
-    such memory at once, and each page of it is faulted in again at the next update: measured 1,100 page faults and a
+    An update makes and drops some 50 arrays of a megabyte, and every step that comes in arrays of its own. glibc
+    returns such memory at once, and each page of it is faulted in again at the next update: measured 1,100 faults and a
     quarter of the time of a critic update, and 0.2 ms per step.
     """
     try:
