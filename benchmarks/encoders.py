@@ -209,12 +209,12 @@ def main() -> None:
     args = parser.parse_args()
     if args.only != "learning":
         write_trunk()
-        seconds = 1.0 if args.quick else 8.0
+        seconds = 1.0 if args.quick else 4.0
         write_results(RESULTS, [*memory(), *(row for b in BACKENDS for row in encoding(b, seconds))])
         write_results(RESULTS, [updating(backend, seconds) for backend in BACKENDS])
     if args.only != "cost":
         seeds = args.seeds or ([0] if args.quick else [0, 1, 2])
-        steps = args.steps or (300 if args.quick else 1200)
+        steps = args.steps or (200 if args.quick else 700)
         write_results(RESULTS, learning(seeds, steps, args.episodes or (10 if args.quick else 50)))
 
 
