@@ -53,7 +53,7 @@ class Rounds:
         return f"{self.case.name}, {self.precision}, {self.backend}"
 
     def result(self, times: list[float], product_rate: float, convolution_rate: float, note: str) -> Result:
-        """Return its row; the floor is that of float32 for both precisions where bfloat16 has no instructions."""
+        """Return its row."""
         goal = self.case.targets.get(self.precision)
         return Result(
             name=self.name,
@@ -75,12 +75,18 @@ def learning(cases: tuple[Case, ...], precisions: tuple[str, ...], backends: lis
         print(f"  made {rounds[-1].name} ({rounds[-1].first_s:.1f} s)", flush=True)
     use = CpuUse()
     size, batch = 256, 10
-    works = {"product": product_work(size, batch, FLOAT32), "convolution": conv_work(FLOAT32)}
+    kinds = [kind for kind in (FLOAT32, BFLOAT16) if kind == FLOAT32 or computes_bfloat16()]
+    works = {f"product {kind}": product_work(size, batch, kind) for kind in kinds}
+    works |= {f"convolution {kind}": conv_work(kind) for kind in kinds}
     times = in_turns(works | {one.name: one for one in rounds}, seconds)
-    product = 2.0 * batch * size**3 / min(times["product"])
-    convolution = conv_flop() / min(times["convolution"])
+    products = {kind: 2.0 * batch * size**3 / min(times[f"product {kind}"]) for kind in kinds}
+    convolutions = {kind: conv_flop() / min(times[f"convolution {kind}"]) for kind in kinds}
     note = f"{THREADS} threads; {busy(use)}"
-    results = [one.result(times[one.name], product, convolution, note) for one in rounds]
+    results = []
+    for one in rounds:
+        kind = one.precision if one.precision in kinds else FLOAT32
+        told = note if kind == one.precision else f"{note}; this processor has no instructions for bfloat16"
+        results.append(one.result(times[one.name], products[kind], convolutions[kind], told))
     for row in results:
         print(
             f"{row.name:100s} {row.value:9.2f} 1/s, target {row.target}, floor {row.floor:.0f}; {row.note}", flush=True
@@ -126,6 +132,15 @@ def acting_rows(backend: str, seconds: float) -> list[Result]:
         results.append(Result(name=f"{name}, 99 %, {backend}", value=worst, target=case.target_ms, **same))
         print(f"{name}, {backend}: median {median:.3f} ms, 99 % {worst:.3f} ms, target {case.target_ms}", flush=True)
     return results
+
+
+def computes_bfloat16() -> bool:
+    """Tell whether this processor multiplies bfloat16 itself; False where nothing says so."""
+    try:
+        flags = Path("/proc/cpuinfo").read_text().split()
+    except OSError:
+        return False
+    return "avx512_bf16" in flags or "amx_bf16" in flags
 
 
 def busy(use: CpuUse) -> str:
