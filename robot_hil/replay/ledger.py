@@ -184,8 +184,14 @@ class Ledger:
         return self._episodes.newest()
 
     def ends(self, rows: Array) -> Array:
-        """Return where the episodes of `rows` ended; -1 where one did not succeed, not yet, or has lost steps."""
+        """Return where the episodes of `rows` ended; -1 where one did not succeed, not yet, or has lost steps.
+
+        Whether it did is what the person said of its last step, else the classifier, else the environment.
+        """
         last = rows
         while ((following := self._next_row[last]) >= 0).any():
             last = np.where(following >= 0, following, last)
-        return np.where(self.facts.view(last)["success"], self._next_slot[last], -1)
+        view = self.facts.view(last)
+        said = np.where(np.isnan(view["reward/human"]), view["reward/classifier"], view["reward/human"])
+        succeeded = np.where(np.isnan(said), view["success"], (said > 0) & view["terminated"])
+        return np.where(succeeded, self._next_slot[last], -1)

@@ -10,7 +10,7 @@ from robot_hil.cli import options
 from robot_hil.cli.main import COMMANDS, main, usage
 from robot_hil.experiments import registry
 
-CHOICES = "peg_insertion, peg_insertion_state, pick_cube, pick_cube_state"
+CHOICES = ", ".join(sorted(registry.NAMES))
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """What goes in, what can be sampled, what leaves."""
 
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -355,3 +356,25 @@ def test_the_end_of_an_episode_is_known_when_it_succeeded_and_came_whole(make_bu
     np.testing.assert_array_equal(known, (episode == 0) | ((episode == 1) & (step == 3)))
     np.testing.assert_array_equal(batch["end/id"][known, 2], episode[known])
     np.testing.assert_array_equal(batch["end/id"][known, 3], np.where(episode[known] == 0, 5, 4))
+
+
+def test_who_has_said_last_whether_an_episode_succeeded_is_believed(make_buffer, make_step):
+    """The person before the classifier, the classifier before the environment."""
+    nan = float("nan")
+    cases = [
+        (nan, nan, True),
+        (nan, nan, False),
+        (nan, 1.0, False),
+        (nan, -0.02, True),
+        (1.0, nan, False),
+        (0.0, 1.0, True),
+    ]
+    buffer = make_buffer()
+    for episode, (human, classifier, success) in enumerate(cases):
+        said = {name: value for name, value in (("human", human), ("classifier", classifier)) if value == value}
+        buffer.add(make_step(episode, 0))
+        buffer.add(replace(make_step(episode, 1, end="terminated", success=success), reward={"env": 0.0, **said}))
+    batch = draw(buffer, size=200, out=buffer.empty_batch(200, {"obs": ["id"], "end": ["id"]}))
+    episodes = batch["obs/id"][:, 2]
+    assert set(episodes[batch["end_known"] == 1].tolist()) == {0, 2, 4}
+    assert set(episodes.tolist()) == set(range(6))
