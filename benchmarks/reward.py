@@ -92,7 +92,7 @@ def judged(model: TrainedReward, episodes: Sequence[Episode], label: Labels) -> 
 def classifier_rows(scene: Scene, heads: Sequence[str], size: Size) -> list[Result]:
     """Train and measure one head after the other on the same episodes."""
     taught = scene.play_many(size.demos, ("demo",), 1000) + scene.play_many(size.failures, FAILURES, 2000)
-    fresh = scene.play_many(size.fresh, ("demo",), 5000) + scene.play_many(size.fresh + 1, FAILURES, 6000)
+    fresh = scene.play_many(size.fresh, ("demo",), 7000) + scene.play_many(size.fresh + 1, FAILURES, 8000)
     rows: list[Result] = []
     for head in heads:
         label = HEADS[head][1]
