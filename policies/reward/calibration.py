@@ -63,8 +63,8 @@ def choose_threshold(scores: Array, success: Array, false_positive_rate: float) 
     """Return a threshold that at most `false_positive_rate` of the negatives reach.
 
     The lowest such threshold lies next to a negative, where another episode's negatives will lie as well. The one taken
-    is a quarter of the way from that negative to the lowest tenth of the positives above it: successes elsewhere score
-    lower than these. For the margin it gives up at most a tenth of the successes, frames at the very brink.
+    is half-way between that negative and the lowest tenth of the positives above it: for the sake of the margin it
+    gives up at most a tenth of the successes, frames at the very brink, which a moment later are clear.
 
     Args:
         scores: (n,) in [0, 1].
@@ -82,7 +82,7 @@ def choose_threshold(scores: Array, success: Array, false_positive_rate: float) 
     low = float(negatives[min(allowed, len(negatives) - 1)])  # this negative must stay below
     above = positives[positives > low]
     high = float(above[len(above) // 10]) if len(above) else 1.0
-    return max(low + 0.25 * (high - low), float(np.nextafter(low, 2.0)))
+    return max(0.5 * (low + high), float(np.nextafter(low, 2.0)))
 
 
 def wilson(events: int, trials: int) -> Rate:

@@ -47,7 +47,7 @@ class RewardConfig:
     members: int = 5
     """Networks of the ensemble, which differ in their beginnings and in the episodes that they learn from."""
     rule: Rule = "mean_minus_std"
-    caution: float = 0.5
+    caution: float = 1.0
     """Standard deviations of the members taken from their mean, with `mean_minus_std`."""
     updates: int = 200
     batch_size: int = 32

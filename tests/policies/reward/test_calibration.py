@@ -66,8 +66,8 @@ def test_threshold_keeps_the_wanted_rate_and_gives_up_a_tenth_of_the_successes_a
 
 def test_threshold_lies_between_what_it_divides() -> None:
     scores, success = np.array([0.02, 0.1, 0.9, 0.99]), np.array([False, False, True, True])
-    assert calibration.choose_threshold(scores, success, 0.0) == pytest.approx(0.3)
-    assert calibration.choose_threshold(scores, success, 0.5) == pytest.approx(0.24)
+    assert calibration.choose_threshold(scores, success, 0.0) == pytest.approx(0.5)
+    assert calibration.choose_threshold(scores, success, 0.5) == pytest.approx(0.46)
 
 
 @pytest.mark.parametrize("success", [np.ones(3, bool), np.zeros(3, bool)])
