@@ -58,12 +58,15 @@ class Case:
 
 
 def soft_actor_critic(ensemble: int, updates: int) -> dict[str, Any]:
-    """Return what the cases of the HIL-SERL agent have in common: state 18-d, no gripper critic."""
+    """Return what the cases of the HIL-SERL agent have in common: state 18-d, no gripper critic.
+
+    Targets come from two critics: of ten, drawn anew for each update, as published.
+    """
     return {
-        "config": HilSerlConfig(ensemble=ensemble, critic_to_actor=updates),
+        "config": HilSerlConfig(ensemble=ensemble, critic_to_actor=updates, subset=0 if ensemble == 2 else 2),
         "observation": STATE,
         "rows": 256,
-        "work": flops.hil_serl(features=18, actions=ACTIONS, rows=256, ensemble=ensemble, updates=updates),
+        "work": flops.hil_serl(features=18, actions=ACTIONS, rows=256, ensemble=ensemble, updates=updates, subset=2),
     }
 
 

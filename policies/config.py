@@ -165,6 +165,9 @@ class HilSerlConfig(EncoderConfig):
 
     hidden: tuple[int, ...] = (256, 256)
     ensemble: int = 2
+    subset: int = 0
+    """Critics drawn without replacement whose minimum is the target, as published with an ensemble of ten and two of
+    them; 0 takes all, as published with two."""
     critic_to_actor: int = 2
     """Critic updates per round; the last comes with an actor and temperature update."""
     learning_rate: float = 3e-4
@@ -176,6 +179,11 @@ class HilSerlConfig(EncoderConfig):
     shift: int = 4
     views: int = 3
     """See `EncoderConfig`; only a trunk's output is cached."""
+
+    def __post_init__(self) -> None:
+        EncoderConfig.__post_init__(self)
+        if not 0 <= self.subset <= self.ensemble:
+            raise ConfigError(f"subset is {self.subset}; allowed are 1 to ensemble = {self.ensemble}, or 0 for all.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

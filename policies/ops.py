@@ -113,6 +113,10 @@ class Ops(Protocol):
         """
         ...
 
+    def affine(self, x: A, scale: A, shift: A) -> A:
+        """Return x * scale + shift, in one pass where there is such a thing."""
+        ...
+
     def conv2d(self, x: A, kernel: A, bias: A | None, stride: int = 1, padding: int | tuple[int, int] = 0) -> A:
         """Convolve x (B, H, W, in) with kernel (out, in, kh, kw), bias (out,) -> (B, H', W', out), zeros around.
 

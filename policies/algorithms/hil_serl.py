@@ -18,7 +18,7 @@ from robot_hil.policies.algorithms.seeing import Seeing
 from robot_hil.policies.base import Group, Trainer
 from robot_hil.policies.config import HilSerlConfig
 from robot_hil.policies.nets.gaussian import gaussian
-from robot_hil.policies.nets.mlp import MlpSpec, init_mlp, mlp
+from robot_hil.policies.nets.mlp import MlpSpec, init_mlp, mlp, select
 from robot_hil.policies.ops import A, Batch, Ops, Params
 from robot_hil.policies.vision import ENCODER, Vision
 
@@ -100,11 +100,15 @@ class HilSerl(Seeing):
         """See `Algorithm.draw`."""
         if imitating:
             return {}
-        arm = len(self._arm)
-        return self._vision.draw(rng, rows, ("obs", "next_obs"), warm=True) | {
+        c, arm = self.config, len(self._arm)
+        noise = self._vision.draw(rng, rows, ("obs", "next_obs"), warm=True) | {
             "noise/next_action": rng.standard_normal((rows, arm), dtype=np.float32),
-            "noise/action": rng.standard_normal((rows // self.config.critic_to_actor, arm), dtype=np.float32),
+            "noise/action": rng.standard_normal((rows // c.critic_to_actor, arm), dtype=np.float32),
         }
+        if c.subset:
+            drawn = [rng.permutation(c.ensemble)[: c.subset] for _ in range(c.critic_to_actor)]
+            noise["noise/members"] = np.array(drawn, np.int32)
+        return noise
 
     def act(self, nn: Ops, params: Params, batch: Batch) -> A:
         """See `Algorithm.act`."""
@@ -135,7 +139,8 @@ class HilSerl(Seeing):
         for i in range(parts):
             rows = slice(i * size, (i + 1) * size)
             part = minibatch(batch, rows)
-            features, metrics = self._update_critic(nn, trainer, part, batch["noise/next_action"][rows])
+            members = batch["noise/members"][i] if self.config.subset else None
+            features, metrics = self._update_critic(nn, trainer, part, batch["noise/next_action"][rows], members)
         return metrics | self._update_actor(nn, trainer, features, batch["noise/action"])
 
     def _features(self, nn: Ops, params: Params, batch: Batch, prefix: str) -> A:
@@ -147,10 +152,15 @@ class HilSerl(Seeing):
     def _sample(self, nn: Ops, params: Params, features: A, noise: A) -> tuple[A, A]:
         return gaussian(nn, mlp(nn, params, "actor", self._actor, features), noise, *LOG_STD)
 
-    def _update_critic(self, nn: Ops, trainer: Trainer, batch: Batch, noise: A) -> tuple[A, dict[str, A]]:
+    def _update_critic(
+        self, nn: Ops, trainer: Trainer, batch: Batch, noise: A, members: A | None
+    ) -> tuple[A, dict[str, A]]:
         after = self._features(nn, trainer.params, batch, "next_obs")
         action, _ = self._sample(nn, trainer.params, after, noise)
-        value = nn.min(self._q(nn, trainer.targets, after, action), 0)
+        judges = trainer.targets
+        if members is not None:
+            judges = {name: nn.take(value, members, 0) for name, value in select(judges, "critic").items()}
+        value = nn.min(self._q(nn, judges, after, action), 0)
         target = losses.td_target(batch["reward"], batch["discount"], value)
         grip_target = self._grasp_target(nn, trainer, batch, after) if self._grip is not None else None
         executed = nn.take(batch["action"], nn.array(self._arm), 1)

@@ -101,6 +101,9 @@ class JaxOps:
         normed = centred * lax.rsqrt(jnp.mean(centred**2, (1, 3), keepdims=True) + epsilon)
         return normed.reshape(x.shape) * scale + shift
 
+    def affine(self, x: JaxArray, scale: JaxArray, shift: JaxArray) -> JaxArray:
+        return x * scale + shift
+
     def conv2d(
         self,
         x: JaxArray,

@@ -61,7 +61,7 @@ def mlp(nn: Ops, params: Params, name: str, spec: MlpSpec, x: A) -> A:
     for i in range(len(spec.hidden)):
         x = nn.layer_norm(nn.linear(x, params[f"{name}/dense{i}/kernel"], params[f"{name}/dense{i}/bias"]))
         if spec.affine_norm:
-            x = x * params[f"{name}/norm{i}/scale"] + params[f"{name}/norm{i}/shift"]
+            x = nn.affine(x, params[f"{name}/norm{i}/scale"], params[f"{name}/norm{i}/shift"])
         x = activation(x)
     return nn.linear(x, params[f"{name}/out/kernel"], params[f"{name}/out/bias"])
 

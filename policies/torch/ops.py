@@ -119,6 +119,9 @@ class TorchOps:
         made = functional.group_norm(x.permute(0, 3, 1, 2), groups, scale, shift, epsilon)
         return made.permute(0, 2, 3, 1)
 
+    def affine(self, x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
+        return torch.addcmul(shift, x, scale)
+
     def conv2d(
         self,
         x: Tensor,

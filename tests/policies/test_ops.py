@@ -106,6 +106,8 @@ def axis_cases(shape: tuple[int, ...], rng: np.random.Generator) -> Iterator[Cas
         lambda x: np.take_along_axis(x, at[..., None], -1)[..., 0],
         (x,),
     )
+    parts = (x, x[..., :1] + 1.0, x[..., -1:])
+    yield Case("affine", lambda nn, x, k, b: nn.affine(x, k, b), lambda x, k, b: x * k + b, parts)
     yield Case("layer_norm", lambda nn, x: nn.layer_norm(x), lambda x: _normal(x, -1), (x,))
 
 

@@ -7,6 +7,7 @@ import pytest
 from agent_rig import SMALL_HIL_SERL, Rig, changed
 
 from robot_hil.data.specs import Array
+from robot_hil.errors import ConfigError
 from robot_hil.policies.config import HilSerlConfig
 
 
@@ -23,7 +24,7 @@ def test_critic_and_actor_updates_keep_to_their_own(backend: str, pixels: bool, 
     batch = rig.batch()
 
     def critic(nn, trainer, given):
-        return rig.algorithm._update_critic(nn, trainer, given, given["noise/next_action"])[1]
+        return rig.algorithm._update_critic(nn, trainer, given, given["noise/next_action"], None)[1]
 
     def actor(nn, trainer, given):
         features = rig.algorithm._features(nn, trainer.params, given, "obs")
@@ -102,7 +103,7 @@ def grasp_loss(rig: Rig, batch: dict[str, Array], reward: float, discount: float
 
 def whole_loss(rig: Rig, batch: dict[str, Array]) -> float:
     def routine(nn, trainer, given):
-        return rig.algorithm._update_critic(nn, trainer, given, given["noise/next_action"])[1]
+        return rig.algorithm._update_critic(nn, trainer, given, given["noise/next_action"], None)[1]
 
     return rig.train(routine, batch)["critic_loss"]
 
@@ -146,3 +147,19 @@ def test_pretraining_changes_nothing(backend: str) -> None:
     assert rig.pretrain(rig.batch()) == {}
     assert changed(before, rig.export()) == set()
     assert rig.agent.imitates == {}
+
+
+def test_targets_may_come_from_a_subset_of_the_critics(backend: str) -> None:
+    """Three critics whose targets say 1, 2 and 3 everywhere: of two drawn without replacement the smaller counts."""
+    config = replace(SMALL_HIL_SERL, ensemble=3, subset=2, critic_to_actor=1, learning_rate=0.0, tau=0.0)
+    rig = rig_of(backend, gripper=False, config=config)
+    rig.put(targets__critic__out__kernel=0.0, targets__critic__out__bias=np.float32([1.0, 2.0, 3.0])[:, None, None])
+    batch = rig.batch() | {"reward": np.zeros(8, np.float32), "discount": np.ones(8, np.float32)}
+    seen = [round(rig.update(batch)["target_mean"], 5) for _ in range(60)]
+    assert set(seen) == {1.0, 2.0}
+    assert 0.5 < seen.count(1.0) / len(seen) < 0.85  # 2 of 3 pairs have the first
+
+
+def test_a_subset_larger_than_the_ensemble_is_refused() -> None:
+    with pytest.raises(ConfigError, match="subset is 3; allowed are 1 to ensemble = 2"):
+        replace(SMALL_HIL_SERL, subset=3)
