@@ -2,6 +2,7 @@
 
     python benchmarks/speed.py                       all suites
     python benchmarks/speed.py uplink --quick        some of them, shortened about tenfold
+    python benchmarks/speed.py encoders reward       those that train, a quarter of an hour each
     python benchmarks/speed.py --table               only the tables, from what was measured before
 
 Each suite is a script beside this one, runs in a process of its own and writes results/<suite>.json. Use a quiet
@@ -21,6 +22,8 @@ HERE = Path(__file__).parent
 RESULTS = HERE / "results"
 PAGE = HERE.parent / "docs" / "performance.md"
 SUITES = ("floors", "replay_speed", "uplink", "learner_speed", "backends", "control_period", "env_speed")
+LONG = ("encoders", "reward")
+"""Suites that train: minutes each, run only when they are named."""
 
 
 def run(suite: str, quick: bool) -> bool:
@@ -38,12 +41,12 @@ def missed(suites: list[str]) -> list[str]:
 def main() -> int:
     """Measure, write, say what misses its target; return 1 when a suite crashed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("suites", nargs="*", help=f"which; all by default: {' '.join(SUITES)}")
+    parser.add_argument("suites", nargs="*", help=f"which; by default {' '.join(SUITES)}; others: {' '.join(LONG)}")
     parser.add_argument("--quick", action="store_true", help="shortened about tenfold, for trying out")
     parser.add_argument("--table", action="store_true", help="measure nothing")
     asked = parser.parse_args()
-    if unknown := sorted(set(asked.suites) - set(SUITES)):
-        parser.error(f"no suite {', '.join(unknown)}; there are {' '.join(SUITES)}")
+    if unknown := sorted(set(asked.suites) - {*SUITES, *LONG}):
+        parser.error(f"no suite {', '.join(unknown)}; there are {' '.join((*SUITES, *LONG))}")
     suites, crashed = asked.suites or list(SUITES), []
     for index, suite in enumerate(() if asked.table else suites, 1):
         print(f"[{index}/{len(suites)}] {suite}", flush=True)
