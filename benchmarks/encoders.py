@@ -191,6 +191,7 @@ def rows_of(label: str, summary: dict[str, Any]) -> list[Result]:
         ("env_steps_to_95", "steps", False),
         ("env_steps", "steps", False),
         ("human_steps", "steps", False),
+        ("cycle_steps", "steps per success", False),
         ("updates_per_s", "1/s", True),
     ]
     return [
@@ -214,7 +215,7 @@ def main() -> None:
         write_results(RESULTS, [updating(backend, seconds) for backend in BACKENDS])
     if args.only != "cost":
         seeds = args.seeds or ([0] if args.quick else [0, 1, 2])
-        steps = args.steps or (200 if args.quick else 700)
+        steps = args.steps or (200 if args.quick else 350)
         write_results(RESULTS, learning(seeds, steps, args.episodes or (10 if args.quick else 50)))
 
 
