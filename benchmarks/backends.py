@@ -14,7 +14,7 @@ from learner_cases import FLOAT32, PIXEL_CASES, STATE_CASES, Case, write_trunk
 from learner_speed import BACKENDS, Rounds, busy, prepare
 from timing import CpuUse, in_turns
 
-from robot_hil.policies.measured import FASTER
+from robot_hil.policies.registry import choose
 from robot_hil.report.machine import Result, write_results
 
 RESULTS = Path(__file__).parent / "results" / "backends.json"
@@ -26,7 +26,7 @@ def compare(case: Case, seconds: float) -> Result:
     rounds = {backend: Rounds(case, backend, FLOAT32) for backend in BACKENDS}
     use = CpuUse()
     medians = {name: float(np.median(times)) for name, times in in_turns(rounds, seconds).items()}
-    taken = FASTER[type(case.config).__name__]
+    taken = choose("auto", case.config, any(array.is_image for array in case.observation.values()))
     (other,) = set(BACKENDS) - {taken}
     first = ", ".join(f"{name} {one.first_s:.0f} s" for name, one in rounds.items())
     both = ", ".join(f"{name} {1e3 * took:.1f} ms" for name, took in medians.items())

@@ -31,7 +31,7 @@ OBSERVATION = sum(int(np.prod(spec.shape)) * np.dtype(spec.dtype).itemsize for s
 TOTAL_HZ = 320.0
 """Steps per second of all actors together, where their number is compared."""
 ACTORS = (1, 4, 16)
-AT_ONCE = ", spool synced at once"
+LATER, LATER_S = ", actor's disk waited for after 5 ms", 0.005
 """Rows of actors that do not give the learner time to confirm a step before they wait for their own disk."""
 
 
@@ -71,8 +71,8 @@ def commit_floors(seconds: float) -> tuple[float, float]:
 def rate_rows(name: str, steps: int, seconds: float, keys: Path | None) -> list[Result]:
     """Send as fast as it goes."""
     rows = []
-    for label, sync_after in (("", None), (AT_ONCE, 0.0)):
-        floor = rate_floor(seconds, spool_synced=sync_after is not None)
+    for label, sync_after in (("", None), (LATER, LATER_S)):
+        floor = rate_floor(seconds, spool_synced=sync_after is None)
         measured = run(1, steps, keys=keys, sync_after=sync_after)
         note = (
             f"learner {1e6 * measured.cpu:.0f} us, actor {1e6 * measured.actor_cpu:.0f} us of processor time per step"
@@ -89,10 +89,10 @@ def rate_rows(name: str, steps: int, seconds: float, keys: Path | None) -> list[
 def delay_rows(name: str, steps: int, seconds: float, keys: Path | None) -> list[Result]:
     """Put steps at the rate of a control loop and time how long each takes to the learner's replay."""
     rows = []
-    for hz, sync_after in ((50.0, None), (20.0, None), (50.0, 0.0)):
+    for hz, sync_after in ((50.0, None), (20.0, None), (50.0, LATER_S)):
         usual, worst = commit_floors(2 * seconds)
         measured = run(1, round(steps * hz / 50.0), hz=hz, keys=keys, sync_after=sync_after)
-        at = f"{name}: put to replay at {hz:.0f} Hz" + ("" if sync_after is None else AT_ONCE)
+        at = f"{name}: put to replay at {hz:.0f} Hz" + ("" if sync_after is None else LATER)
         target = 3e-3 if keys is None else None
         rows.append(_row(f"{at}, median", np.median(measured.delays), "ms", 1e3, floor=usual))
         slow = np.percentile(measured.delays, 99)

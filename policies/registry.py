@@ -14,12 +14,13 @@ BACKENDS = ("auto", "torch", "jax")
 DEVICES = ("auto", "cpu", "gpu")
 
 
-def make_agent(config: AgentConfig, backend: str = "auto", device: str = "auto") -> LearningAgent:
+def make_agent(config: AgentConfig, backend: str = "auto", device: str = "auto", images: bool = False) -> LearningAgent:
     """Return the agent that `config` describes on `backend`; `auto` takes the faster one of those installed.
 
-    `device` is `cpu`, `gpu`, or `auto`: the GPU where the library can use one.
+    `device` is `cpu`, `gpu`, or `auto`: the GPU where the library can use one. `images` says whether it will see any,
+    which `auto` takes into account.
     """
-    algorithm, engine = make_algorithm(config), make_engine(choose(backend, config), config.precision, device)
+    algorithm, engine = make_algorithm(config), make_engine(choose(backend, config, images), config.precision, device)
     return (
         ValuingAgent(algorithm, algorithm, engine) if isinstance(algorithm, Judge) else LearningAgent(algorithm, engine)
     )
@@ -42,7 +43,7 @@ def make_algorithm(config: AgentConfig) -> Algorithm:
     raise ConfigError(f"no agent takes a {type(config).__name__}.")
 
 
-def choose(backend: str, config: AgentConfig | None = None) -> str:
+def choose(backend: str, config: AgentConfig | None = None, images: bool = False) -> str:
     """Return the backend for an agent or anything else that learns; raises `DependencyError` if it is not installed."""
     if backend not in BACKENDS:
         raise UnknownNameError("backend", backend, BACKENDS)
@@ -50,11 +51,19 @@ def choose(backend: str, config: AgentConfig | None = None) -> str:
     if not installed:
         raise DependencyError("neither torch nor jax is installed; install robot_hil as its README says.")
     if backend == "auto":
-        faster = FASTER_ON_GPU if _has_nvidia_gpu() else FASTER.get(type(config).__name__, "torch")
+        faster = FASTER_ON_GPU if _has_nvidia_gpu() else FASTER[_work_of(config, images)]
         return faster if faster in installed else installed[0]
     if backend not in installed:
         raise DependencyError(f"{backend} is not installed: pip install 'robot_hil[{backend}]', or --backend auto.")
     return backend
+
+
+def _work_of(config: AgentConfig | None, images: bool) -> str:
+    """Return what most of an update is; of something unknown, convolutions."""
+    if config is None:
+        return "convolutions"
+    cached = bool(config.trunk.file) or (isinstance(config, AnchoredConfig) and config.freeze_encoder)
+    return "products" if not images or (cached and config.views > 0) else "convolutions"
 
 
 def _has_nvidia_gpu() -> bool:

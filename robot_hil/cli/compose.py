@@ -49,7 +49,7 @@ def prepare_training(experiment: "Experiment", threads: int) -> None:
 def _backend(experiment: "Experiment") -> str:
     from robot_hil.policies import registry
 
-    return registry.choose(experiment.backend, experiment.agent)
+    return registry.choose(experiment.backend, experiment.agent, experiment.observation == "pixels")
 
 
 def make_env(experiment: "Experiment", render_mode: str | None = None) -> "gymnasium.Env[Any, Any]":
@@ -73,7 +73,9 @@ def make_agent(experiment: "Experiment") -> Agent:
     """Return the experiment's agent."""
     from robot_hil.policies import registry
 
-    agent: Agent = registry.make_agent(experiment.agent, experiment.backend, experiment.device)
+    agent: Agent = registry.make_agent(
+        experiment.agent, experiment.backend, experiment.device, images=experiment.observation == "pixels"
+    )
     return agent
 
 

@@ -36,8 +36,8 @@ class Delivery:
     """Spool, socket and bookkeeping of one actor. After `open`, for one thread; `changed` guards what others read.
 
     A step is safe when a disk has it, the actor's or the learner's. It is handed to the system (which keeps it whatever
-    happens to this process), then sent; the actor's disk is waited for when the learner has not confirmed the step
-    within `sync_after` [s], and at once when no learner is there.
+    happens to this process), the actor's disk is waited for, then it is sent. With `sync_after` above 0 it is sent at
+    once, and the actor's disk waited for where the learner has not confirmed the step for so long [s], or is not there.
     """
 
     def __init__(
@@ -151,8 +151,8 @@ class Delivery:
         """Send what may be sent and hear what was answered; with `wait`, return when there is something to do."""
         now = time.monotonic()
         self._keep_in_touch(now)
-        self._send_steps()
         self._make_safe()
+        self._send_steps()
         self._release(now)
         assert self._client is not None
         if wait:

@@ -49,8 +49,10 @@ class Uplink:
 
     `put` only queues: encoding, disk and network belong to a thread. The arrays of a step belong to the uplink once
     it was put; whoever writes into them afterwards changes what is recorded. One `start` is one epoch.
-    `sync_after` says for how long [s] a step may be on its way to the learner's disk before the actor's is waited for;
-    see `Delivery`. At most `window` steps are on their way, or fewer if the learner has many actors.
+
+    A step is on the actor's disk before it is sent; with `sync_after` it may be on its way to the learner's disk for so
+    long [s] before the actor's is waited for, see `Delivery`. At most `window` steps are on their way, or fewer if the
+    learner has many actors.
     """
 
     def __init__(
@@ -66,7 +68,7 @@ class Uplink:
         keys: Keys | None = None,
         window: int = 64,
         max_queue: int = 4096,
-        sync_after: float = 0.005,
+        sync_after: float = 0.0,
     ) -> None:
         self._check = protocol.StepCheck(spec)
         self._max_queue = max_queue

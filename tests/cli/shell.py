@@ -13,7 +13,7 @@ from typing import Any
 
 TINY = (
     "--demos", 3, "--learner.clone-updates", 40, "--learner.start-after", 20, "--learner.rounds-per-step", 0.25,
-    "--agent.hidden", 32, 32, "--eval-episodes", 1,
+    "--agent.hidden", 32, 32, "--eval-episodes", 1, "--backend", "torch",  # which starts at once
 )  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from agent_rig import BACKENDS, SMALL
 from robot_hil.errors import ConfigError, DependencyError, UnknownNameError
 from robot_hil.policies import registry
 from robot_hil.policies.algorithms import anchored, bc, hil_serl
-from robot_hil.policies.config import AnchoredConfig, BcConfig, HilSerlConfig
+from robot_hil.policies.config import AnchoredConfig, BcConfig, HilSerlConfig, TrunkConfig
 from robot_hil.policies.registry import choose, make_agent, make_engine
 from robot_hil.protocols import Valuing
 
@@ -39,6 +39,22 @@ def test_a_backend_is_one_of_two_and_installed(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(registry, "find_spec", lambda name: None)
     with pytest.raises(DependencyError, match="neither"):
         choose("auto", SMALL)
+
+
+def test_what_is_measured_to_be_faster_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "find_spec", lambda name: object())
+    monkeypatch.setattr(registry, "_has_nvidia_gpu", lambda: False)
+    monkeypatch.setattr(registry, "FASTER", {"products": "jax", "convolutions": "torch"})
+    frozen, trained = AnchoredConfig(), AnchoredConfig(freeze_encoder=False)
+    trunk = TrunkConfig(kind="resnet10", file="weights.safetensors")
+    assert choose("auto", trained) == choose("auto", HilSerlConfig()) == "jax"  # without images there is no convolution
+    assert choose("auto", frozen, images=True) == choose("auto", HilSerlConfig(trunk=trunk), images=True) == "jax"
+    fresh = replace(frozen, views=0)
+    for config in (trained, fresh, HilSerlConfig(), BcConfig()):
+        assert choose("auto", config, images=True) == "torch"
+    assert choose("auto") == "torch"
+    monkeypatch.setattr(registry, "_has_nvidia_gpu", lambda: True)
+    assert choose("auto", trained, images=True) == "jax"
 
 
 def test_an_engine_knows_its_precision(backend: str) -> None:
