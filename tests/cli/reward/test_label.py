@@ -150,7 +150,10 @@ def test_a_person_labels_by_keys_undoes_skips_and_trains_again(session: LabelSes
         page.goto(served.url("/label/"))
 
         def shown(name: str) -> None:
-            page.wait_for_function("name => document.body.dataset.shown === name", arg=name)
+            """Wait until `name` is to be seen and keys count again."""
+            page.wait_for_function(
+                "name => document.body.dataset.shown === name && !document.body.dataset.busy", arg=name
+            )
 
         shown(listed[0])
         assert "#" not in page.url, "the token is not left in the address"
@@ -173,13 +176,12 @@ def test_a_person_labels_by_keys_undoes_skips_and_trains_again(session: LabelSes
         frames = FrameSet.open(own / "frames")
         found = [frames.label(name) for name in listed[:3]]
         assert found == [(0, "review"), (None, "review"), (1, "review")]
-        for _ in range(3):
+        for following in (*listed[4:], ""):
             page.keyboard.press("s")
-            page.wait_for_timeout(50)
-        shown("")
+            shown(following)
         assert "All of them looked at" in page.inner_text("#question")
         page.keyboard.press("r")
-        page.wait_for_function("() => document.getElementById('version').textContent === 'v2'")
+        page.wait_for_function("() => document.getElementById('version').textContent === 'v2'", timeout=120_000)
         until(lambda: load_model(own / "model").version == 2)
         page.wait_for_function("() => document.body.dataset.shown")
         assert page.evaluate("document.body.dataset.shown") not in (listed[0], listed[2])

@@ -33,12 +33,14 @@ function trouble(problem) {
 async function alone(work) {
   if (page.busy) return;
   page.busy = true;
+  document.body.dataset.busy = "yes";
   try {
     await work();
   } catch (problem) {
     trouble(problem);
   } finally {
     page.busy = false;
+    document.body.dataset.busy = "";
   }
 }
 
