@@ -154,6 +154,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a few cases in float32, half a second of each")
     parser.add_argument("--out", type=Path, default=RESULTS)
+    parser.add_argument("--only", choices=("state", "pixels", "acting"), help="a part; its rows replace the older ones")
+    parser.add_argument("--backend", choices=BACKENDS, help="one alone, whose threads then meet no other's")
+    parser.add_argument("--precision", choices=(FLOAT32, BFLOAT16), help="one alone")
     parser.add_argument("--acting", choices=BACKENDS, help=argparse.SUPPRESS)
     parser.add_argument("--seconds", type=float, help=argparse.SUPPRESS)
     args = parser.parse_args()
@@ -161,16 +164,17 @@ def main() -> None:
     if args.acting:
         acting(args.acting, seconds)
         return
-    backends = [name for name in BACKENDS if find_spec(name) is not None]
-    for missing in sorted(set(BACKENDS) - set(backends)):
+    backends = [name for name in BACKENDS if find_spec(name) is not None and args.backend in (None, name)]
+    for missing in sorted(name for name in BACKENDS if find_spec(name) is None):
         print(f"{missing} is not installed: its rows are left out")
     write_trunk()
     prepare(backends)
     results = []
-    for cases in (STATE_CASES, PIXEL_CASES):
-        some = (cases[0], cases[-1]) if args.quick else cases
-        results += learning(some, (FLOAT32,) if args.quick else (FLOAT32, BFLOAT16), backends, seconds)
-    for backend in backends:
+    precisions = (args.precision,) if args.precision else (FLOAT32,) if args.quick else (FLOAT32, BFLOAT16)
+    for part, cases in (("state", STATE_CASES), ("pixels", PIXEL_CASES)):
+        if args.only in (None, part):
+            results += learning((cases[0], cases[-1]) if args.quick else cases, precisions, backends, seconds)
+    for backend in backends if args.only in (None, "acting") else ():
         results += acting_rows(backend, seconds)
     write_results(args.out, results)
 
