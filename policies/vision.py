@@ -141,7 +141,7 @@ class Vision:
         return self.inputs.stored(spec, images=not self.at_once) | self._cache
 
     def prepare(self, obs: Observation) -> dict[str, Array]:
-        """Turn a raw observation into what `stored`, `encode` and `see` want; the encoding is zero for now."""
+        """Turn a raw observation into what `stored`, `encode` and `see` want; an encoding is zeros until it is made."""
         zeros = {name: np.zeros(array.full_shape, array.dtype) for name, array in self._cache.items()}
         return self.inputs.prepare(obs) | zeros
 
