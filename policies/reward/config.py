@@ -25,8 +25,8 @@ class Crop:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RewardConfig:
-    """Numbers of a success classifier."""
+class FrameConfig:
+    """What of a frame a reward model looks at, and through which network."""
 
     cameras: tuple[str, ...] = ()
     """Names of the images it looks at; empty for all of them."""
@@ -42,6 +42,18 @@ class RewardConfig:
     hidden: tuple[int, ...] = (64,)
     shift: int = 3
     """Largest random shift of images in training [pixels of `image_size`]."""
+
+    def __post_init__(self) -> None:
+        if not self.filters or len(self.filters) != len(self.strides):
+            raise ConfigError(f"strides are {self.strides}, filters {self.filters}; give one stride for each of them.")
+        _at_least(1, image_size=self.image_size)
+        _at_least(0, shift=self.shift)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RewardConfig(FrameConfig):
+    """Numbers of a success classifier."""
+
     views: int = 4
     """Shifted views of a frame whose features are computed once, when a frozen trunk is given."""
     members: int = 5
@@ -73,11 +85,10 @@ class RewardConfig:
     """Clip the corrected reward to [0, 1], which takes the correction back: bounded, but biased by the error rates."""
 
     def __post_init__(self) -> None:
-        if not self.filters or len(self.filters) != len(self.strides):
-            raise ConfigError(f"strides are {self.strides}, filters {self.filters}; give one stride for each of them.")
+        FrameConfig.__post_init__(self)
         _at_least(1, members=self.members, batch_size=self.batch_size, updates=self.updates, views=self.views)
-        _at_least(1, confirm_frames=self.confirm_frames, image_size=self.image_size)
-        _at_least(0, caution=self.caution, smoothing=self.smoothing, shift=self.shift)
+        _at_least(1, confirm_frames=self.confirm_frames)
+        _at_least(0, caution=self.caution, smoothing=self.smoothing)
         _share(test_share=self.test_share, calibration_share=self.calibration_share)
         _share(false_positive_rate=self.false_positive_rate)
         if self.rule not in ("mean", "min", "mean_minus_std"):
@@ -85,17 +96,10 @@ class RewardConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ProgressConfig:
+class ProgressConfig(FrameConfig):
     """Numbers of the progress-delta critic."""
 
-    cameras: tuple[str, ...] = ()
-    crops: Mapping[str, Crop] = field(default_factory=dict)
-    vectors: tuple[str, ...] = ()
-    image_size: int = 64
-    filters: tuple[int, ...] = (8, 16)
-    strides: tuple[int, ...] = (2, 2)
     hidden: tuple[int, ...] = (128,)
-    shift: int = 3
     members: int = 3
     """Networks whose mean delta counts, and whose disagreement is the doubt."""
     updates: int = 300
@@ -122,12 +126,11 @@ class ProgressConfig:
     """Frames running that must say done."""
 
     def __post_init__(self) -> None:
-        if not self.filters or len(self.filters) != len(self.strides):
-            raise ConfigError(f"strides are {self.strides}, filters {self.filters}; give one stride for each of them.")
+        FrameConfig.__post_init__(self)
         _at_least(1, members=self.members, updates=self.updates, episodes=self.episodes, stretch=self.stretch)
-        _at_least(1, done_frames=self.done_frames, image_size=self.image_size)
+        _at_least(1, done_frames=self.done_frames)
         _at_least(2, frames=self.frames)
-        _at_least(0, caution=self.caution, shift=self.shift)
+        _at_least(0, caution=self.caution)
         _share(negatives=self.negatives, done_threshold=self.done_threshold)
         _share(calibration_share=self.calibration_share, false_positive_rate=self.false_positive_rate)
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from robot_hil.data.specs import Array, ArraySpec, EnvSpec, Observation
 from robot_hil.errors import ConfigError, SpecError
-from robot_hil.policies.reward.config import Crop, ProgressConfig, RewardConfig
+from robot_hil.policies.reward.config import Crop, FrameConfig
 
 Features = Callable[[Array], Array]
 """A frozen trunk: uint8 images (n, S, S, 3) -> float32 features (n, d)."""
@@ -29,7 +29,7 @@ class FrameInputs:
     """Of cameras and vectors, in this order: what every observation must fit."""
 
     @staticmethod
-    def of(spec: EnvSpec, config: RewardConfig | ProgressConfig, crops: Mapping[str, Crop]) -> "FrameInputs":
+    def of(spec: EnvSpec, config: FrameConfig, crops: Mapping[str, Crop]) -> "FrameInputs":
         """Fit an environment; `crops` are the data set's own. Raises `SpecError` for names that it does not have."""
         cameras = config.cameras or spec.images
         if not cameras:
