@@ -11,7 +11,7 @@ from robot_hil.methods.anchored import Anchored
 from robot_hil.methods.base import Method
 from robot_hil.methods.bc import Bc
 from robot_hil.methods.hil_serl import HilSerl
-from robot_hil.policies.config import AnchoredConfig, BcConfig, HilSerlConfig
+from robot_hil.policies.config import AnchoredConfig, BcConfig, EncoderConfig, HilSerlConfig
 
 BASELINE_UPDATES = 4
 """Critic updates per step of the HIL-SERL baseline, which prescribes none: its learner runs as fast as it can."""
@@ -69,7 +69,8 @@ class Experiment:
     env_kwargs: Mapping[str, Any] = field(default_factory=dict)
     observation: Literal["state", "pixels"] = "state"
     person: PersonConfig = PersonConfig()
-    agent: AnchoredConfig | HilSerlConfig | BcConfig = AnchoredConfig()
+    agent: EncoderConfig = AnchoredConfig()
+    """Numbers of any agent, see `robot_hil.policies.config` and `robot_hil.policies.algorithms`."""
     backend: Literal["auto", "torch", "jax"] = "auto"
     """Library that computes; auto takes the one that was measured to be faster, of those installed. A run that goes on
     may change it: what has been learnt is stored alike."""

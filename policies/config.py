@@ -4,7 +4,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import ClassVar, Literal
 
 from robot_hil.errors import ConfigError
 
@@ -53,6 +53,8 @@ class TrunkConfig:
 class EncoderConfig:
     """How an agent sees: what all agents' numbers have in common."""
 
+    algorithm: ClassVar[str]
+    """Module in `robot_hil.policies.algorithms` whose `ALGORITHM` these numbers are of; its `CONFIG` is their type."""
     filters: tuple[int, ...] = (16, 32)
     """Of each camera's encoder, one number for every convolution."""
     strides: tuple[int, ...] = (2, 2)
@@ -92,6 +94,7 @@ class EncoderConfig:
 class AnchoredConfig(EncoderConfig):
     """Numbers of the anchored-RLPD agent."""
 
+    algorithm = "anchored"
     hidden: tuple[int, ...] = (256, 256)
     activation: str = "relu"
     ensemble: int = 4
@@ -163,6 +166,7 @@ class AnchoredConfig(EncoderConfig):
 class HilSerlConfig(EncoderConfig):
     """Numbers of the baseline, as published."""
 
+    algorithm = "hil_serl"
     hidden: tuple[int, ...] = (256, 256)
     ensemble: int = 2
     subset: int = 0
@@ -190,6 +194,7 @@ class HilSerlConfig(EncoderConfig):
 class BcConfig(EncoderConfig):
     """Numbers of behaviour cloning: imitation of everything that a person drove, and nothing else."""
 
+    algorithm = "bc"
     hidden: tuple[int, ...] = (256, 256)
     activation: str = "relu"
     learning_rate: float = 1e-3

@@ -1,15 +1,20 @@
-"""Agents by the type of their configuration; a backend is imported only when its agent is made."""
+"""Agents by the type of their configuration; algorithm and backend are imported only when an agent is made."""
 
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
+from pkgutil import iter_modules
+from typing import Any
 
 from robot_hil.errors import ConfigError, DependencyError, UnknownNameError
+from robot_hil.policies import algorithms
 from robot_hil.policies.agent import LearningAgent, ValuingAgent
 from robot_hil.policies.base import Algorithm, Engine, Judge
-from robot_hil.policies.config import AnchoredConfig, BcConfig, HilSerlConfig
+from robot_hil.policies.config import AnchoredConfig, EncoderConfig
 from robot_hil.policies.measured import FASTER, FASTER_ON_GPU
 
-AgentConfig = AnchoredConfig | HilSerlConfig | BcConfig
+AgentConfig = EncoderConfig
+"""Numbers of some agent, of a type derived from this one."""
 BACKENDS = ("auto", "torch", "jax")
 DEVICES = ("auto", "cpu", "gpu")
 
@@ -28,19 +33,23 @@ def make_agent(config: AgentConfig, backend: str = "auto", device: str = "auto",
 
 def make_algorithm(config: AgentConfig) -> Algorithm:
     """Return the algorithm of `config`."""
-    if isinstance(config, AnchoredConfig):
-        from robot_hil.policies.algorithms.anchored import AnchoredRlpd
+    if not isinstance(config, EncoderConfig):
+        raise ConfigError(f"no agent takes a {type(config).__name__}.")
+    made: Algorithm = _module(config.algorithm).ALGORITHM(config)
+    return made
 
-        return AnchoredRlpd(config)
-    if isinstance(config, HilSerlConfig):
-        from robot_hil.policies.algorithms.hil_serl import HilSerl
 
-        return HilSerl(config)
-    if isinstance(config, BcConfig):
-        from robot_hil.policies.algorithms.bc import BehaviourCloning
+def config_type(algorithm: str) -> type[AgentConfig]:
+    """Return the type of the numbers of an algorithm, e.g. `bc`; raises `UnknownNameError` with the choices."""
+    known = sorted(module.name for module in iter_modules(algorithms.__path__))
+    if algorithm not in known or not hasattr(_module(algorithm), "CONFIG"):
+        raise UnknownNameError("algorithm", algorithm, (name for name in known if hasattr(_module(name), "CONFIG")))
+    found: type[AgentConfig] = _module(algorithm).CONFIG
+    return found
 
-        return BehaviourCloning(config)
-    raise ConfigError(f"no agent takes a {type(config).__name__}.")
+
+def _module(algorithm: str) -> Any:
+    return import_module(f"{algorithms.__name__}.{algorithm}")
 
 
 def choose(backend: str, config: AgentConfig | None = None, images: bool = False) -> str:

@@ -268,3 +268,6 @@ def minibatch(batch: Batch, rows: slice) -> Batch:
     """Return some rows of everything that has rows; of the noise only the images' shifts have."""
     cut = {name: value[rows] for name, value in batch.items() if not name.startswith(_WHOLE) or name.endswith("/shift")}
     return cut | {name: value for name, value in batch.items() if name.startswith("constant/")}
+
+
+CONFIG, ALGORITHM = AnchoredConfig, AnchoredRlpd

@@ -93,3 +93,6 @@ class BehaviourCloning(Seeing):
         error, _ = trainer.minimise("actor", loss)
         trainer.tick("actor_updates")
         return error
+
+
+CONFIG, ALGORITHM = BcConfig, BehaviourCloning

@@ -224,3 +224,6 @@ def _gripper_command(spec: EnvSpec) -> tuple[str, int] | None:
             if label.startswith("gripper command"):
                 return name, index
     return None
+
+
+CONFIG, ALGORITHM = HilSerlConfig, HilSerl
