@@ -50,6 +50,18 @@ def privileged_of(env: gymnasium.Env[Any, Any]) -> dict[str, Any]:
     return world
 
 
+def pixels_of(env: gymnasium.Env[Any, Any]) -> tuple[EnvSpec, Callable[[], dict[str, Array]]]:
+    """Return specification and function of what `env` observes with cameras, for a judge beside a policy without.
+
+    Call the function after each `reset` and `step`. Raises `SpecError` for an environment that has no cameras.
+    """
+    layer = _find(env, "pixels")
+    if layer is None:
+        raise SpecError(f"{env} shows no images, and a judge of images needs one. Use obs_type='pixels'.")
+    spec: EnvSpec = layer.pixels_spec
+    return spec, layer.pixels
+
+
 def scale_of(env: gymnasium.Env[Any, Any]) -> ActionScale:
     """Return what an action of +-1 means; refuses environments whose actions are not motions of a tool."""
     scale: ActionScale = _driven(env).action_scale

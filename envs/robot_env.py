@@ -1,9 +1,9 @@
 """A robot arm with a task as a Gymnasium environment: the same code for a MuJoCo arm and a real one."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isfinite, sqrt
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, get_args
 
 import gymnasium
 import numpy as np
@@ -124,16 +124,16 @@ class RobotEnv(gymnasium.Env[dict[str, Array], Array]):
         self.render_mode = None if render is None else "rgb_array"
         self.metadata = {**self.metadata, "render_fps": round(control_hz)}
         self._task, self._advance, self._obs_type = task, advance, obs_type
-        self._cameras = dict(cameras) if obs_type == "pixels" else {}
+        self._vectors = {kind: task.observation_spec(kind) for kind in get_args(ObsType)}
+        self._cameras, self._image_size = dict(cameras), image_size
+        self._looking = False
+        """Whether the cameras are connected: only once their images are wanted."""
         self._period = 1.0 / control_hz
         self._render, self._on_close = render, on_close
-        self._vector_key = "state" if obs_type == "state" else "proprio"
-        vector = task.observation_spec(obs_type)
-        image = ArraySpec(shape=(image_size, image_size, 3), dtype="uint8", low=0, high=255)
         axes = task.motion.axes
         self.env_spec = EnvSpec(
             env_id=task.env_id,
-            observation={self._vector_key: vector, **dict.fromkeys(self._cameras, image)},
+            observation=self._observation_spec(obs_type),
             action=ArraySpec(shape=(len(axes),), low=-1.0, high=1.0, names=axes),
             control_hz=control_hz,
             max_episode_steps=round(seconds * control_hz),
@@ -160,9 +160,9 @@ class RobotEnv(gymnasium.Env[dict[str, Array], Array]):
         super().reset(seed=seed)
         if not self._connected:
             self.gate.connect()
-            for camera in self._cameras.values():
-                camera.connect()
             self._connected = True
+            if self._obs_type == "pixels":
+                self._open_eyes()
         start = self._task.reset(self.np_random)
         self.gate.sync()
         self._drive_to(start)
@@ -172,7 +172,7 @@ class RobotEnv(gymnasium.Env[dict[str, Array], Array]):
         x, y, z = start.pos_base.tolist()
         w, i, j, k = start.quat_base.tolist()
         self._reading = Reading(arm, (x, y, z), (w, i, j, k), start.gripper_width)
-        return self._observe(), {"success": False}
+        return self._observe(self._obs_type), {"success": False}
 
     def step(self, action: Array) -> tuple[dict[str, Array], float, bool, bool, dict[str, Any]]:
         self.gate.command(self._target(action))
@@ -182,7 +182,7 @@ class RobotEnv(gymnasium.Env[dict[str, Array], Array]):
         self._reading = Reading(self.gate.state(), last.target_pos, last.target_quat, last.target_width)
         success = self._task.success(self._reading)
         truncated = not success and self._step >= self.env_spec.max_episode_steps
-        return self._observe(), float(success), success, truncated, {"success": success}
+        return self._observe(self._obs_type), float(success), success, truncated, {"success": success}
 
     def render(self) -> Array | None:
         """Return a picture for people, uint8 (H, W, 3); None without `render_mode`."""
@@ -190,9 +190,21 @@ class RobotEnv(gymnasium.Env[dict[str, Array], Array]):
 
     def look(self) -> dict[str, Array]:
         """Return what the cameras see now, uint8 (H, W, 3) by name, without letting time pass; empty before a reset."""
-        if not self._connected:
+        if not self._looking:
             return {}
         return {name: camera.latest().image for name, camera in self._cameras.items()}
+
+    @property
+    def pixels_spec(self) -> EnvSpec:
+        """Specification of `pixels`; raises `SpecError` for a robot without cameras."""
+        if not self._cameras:
+            raise SpecError(f"{self.env_spec.env_id} has no cameras; a judge of images cannot work with it.")
+        return replace(self.env_spec, observation=self._observation_spec("pixels"))
+
+    def pixels(self) -> dict[str, Array]:
+        """Return what is observed now with `obs_type="pixels"`, for a judge beside a policy that sees the state."""
+        self._open_eyes()
+        return self._observe("pixels")
 
     def privileged(self) -> dict[str, Any]:
         """See `robot_hil.envs.base.privileged_of`."""
@@ -240,7 +252,7 @@ class RobotEnv(gymnasium.Env[dict[str, Array], Array]):
         for camera in self._cameras.values():
             camera.close()
         self.gate.close()
-        self._connected = False
+        self._connected = self._looking = False
         if self._on_close is not None:
             self._on_close()
         super().close()
@@ -286,13 +298,22 @@ class RobotEnv(gymnasium.Env[dict[str, Array], Array]):
         x, y, z = mx + ex * share, my + ey * share, mz + ez * share
         return min(max(x, lx), hx), min(max(y, ly), hy), min(max(z, lz), hz)
 
-    def _observe(self) -> dict[str, Array]:
-        spec = self.env_spec.observation[self._vector_key]
-        vector = np.array(self._task.observe(self._reading, self._obs_type), dtype=np.float32)
-        obs: dict[str, Array] = {self._vector_key: vector.clip(spec.low, spec.high, out=vector)}
-        for name, camera in self._cameras.items():
-            obs[name] = camera.latest().image
-        return obs
+    def _observe(self, obs_type: ObsType) -> dict[str, Array]:
+        spec = self._vectors[obs_type]
+        vector = np.array(self._task.observe(self._reading, obs_type), dtype=np.float32)
+        vector.clip(spec.low, spec.high, out=vector)
+        return {"state": vector} if obs_type == "state" else {"proprio": vector, **self.look()}
+
+    def _observation_spec(self, obs_type: ObsType) -> dict[str, ArraySpec]:
+        image = ArraySpec(shape=(self._image_size, self._image_size, 3), dtype="uint8", low=0, high=255)
+        vector = self._vectors[obs_type]
+        return {"state": vector} if obs_type == "state" else {"proprio": vector, **dict.fromkeys(self._cameras, image)}
+
+    def _open_eyes(self) -> None:
+        if not self._looking:
+            for camera in self._cameras.values():
+                camera.connect()
+            self._looking = True
 
     def _drive_to(self, start: CartesianTarget) -> None:
         """Command the start pose until the tool is there; the gate limits the speed on the way."""

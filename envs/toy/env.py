@@ -1,9 +1,9 @@
 """A toy task as a Gymnasium environment of this project: stored states, disturbances, practice without resets."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isfinite
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import gymnasium
 import numpy as np
@@ -76,12 +76,10 @@ class ToyEnv(gymnasium.Env[dict[str, Array], Array]):
         self.metadata = {**self.metadata, "render_fps": round(control_hz)}
         self._task, self._obs_type, self._image_size = task, obs_type, image_size
         self._own_goal = self._goal(goal or task.goals[0])
-        self._key = "state" if obs_type == "state" else "proprio"
-        vector = task.observation_spec(obs_type)
-        image = ArraySpec(shape=(image_size, image_size, 3), dtype="uint8", low=0, high=255)
+        self._vectors = {kind: task.observation_spec(kind) for kind in get_args(ObsType)}
         self.env_spec = EnvSpec(
             env_id=task.env_id,
-            observation={self._key: vector, **({"front": image} if obs_type == "pixels" else {})},
+            observation=self._observation_spec(obs_type),
             action=ArraySpec(shape=(len(task.axes),), low=-1.0, high=1.0, names=task.axes),
             control_hz=control_hz,
             max_episode_steps=round(seconds * control_hz),
@@ -96,7 +94,6 @@ class ToyEnv(gymnasium.Env[dict[str, Array], Array]):
         self.action_space = spaces.Box(-1.0, 1.0, (len(task.axes),), np.float32)
         self._period = 1.0 / control_hz
         self._per_step = [speed * self._period for speed in task.speeds]
-        self._low, self._high = vector.low, vector.high
         self._scene: Any = None
         self._gain, self._drift = (1.0, 1.0), (0.0, 0.0)
         self._episode = self._step = 0
@@ -127,7 +124,7 @@ class ToyEnv(gymnasium.Env[dict[str, Array], Array]):
         self._scene = scene
         self._episode += 1
         self._step = 0
-        return self._observe(), {"success": False, **self._task.metrics(scene)}
+        return self._observe(self._obs_type), {"success": False, **self._task.metrics(scene)}
 
     def step(self, action: Array) -> tuple[dict[str, Array], float, bool, bool, dict[str, Any]]:
         if self._scene is None:
@@ -138,7 +135,13 @@ class ToyEnv(gymnasium.Env[dict[str, Array], Array]):
         self._t += self._period
         success = task.success(self._scene)
         truncated = not success and self._step >= self.env_spec.max_episode_steps
-        return self._observe(), float(success), success, truncated, {"success": success, **task.metrics(self._scene)}
+        return (
+            self._observe(self._obs_type),
+            float(success),
+            success,
+            truncated,
+            {"success": success, **task.metrics(self._scene)},
+        )
 
     def snapshot(self) -> dict[str, Any]:
         """Return the state to begin from later, also in another process; JSON-ready. After a reset only."""
@@ -174,6 +177,15 @@ class ToyEnv(gymnasium.Env[dict[str, Array], Array]):
     def look(self) -> dict[str, Array]:
         """Return what the camera sees now, uint8 (H, W, 3) by name; empty before a reset and without camera."""
         return {} if self._obs_type == "state" or self._scene is None else {"front": self._picture(self._image_size)}
+
+    @property
+    def pixels_spec(self) -> EnvSpec:
+        """Specification of `pixels`."""
+        return replace(self.env_spec, observation=self._observation_spec("pixels"))
+
+    def pixels(self) -> dict[str, Array]:
+        """Return what is observed now with `obs_type="pixels"`, for a judge beside a policy that sees the state."""
+        return self._observe("pixels")
 
     def render(self) -> Array | None:
         """Return a picture for people, uint8 (480, 480, 3); None without `render_mode`."""
@@ -263,12 +275,19 @@ class ToyEnv(gymnasium.Env[dict[str, Array], Array]):
             raise ConfigError(f"goal {goal!r} does not exist here; choose one of {self._task.goals}.")
         return str(goal)
 
-    def _observe(self) -> dict[str, Array]:
-        vector = np.array(self._task.observe(self._scene, self._obs_type), dtype=np.float32)
-        obs: dict[str, Array] = {self._key: vector.clip(self._low, self._high, out=vector)}
-        if self._obs_type == "pixels":
-            obs["front"] = self._picture(self._image_size)
-        return obs
+    def _observe(self, obs_type: ObsType) -> dict[str, Array]:
+        spec = self._vectors[obs_type]
+        vector = np.array(self._task.observe(self._scene, obs_type), dtype=np.float32)
+        vector.clip(spec.low, spec.high, out=vector)
+        if obs_type == "state":
+            return {"state": vector}
+        return {"proprio": vector, "front": self._picture(self._image_size)}
+
+    def _observation_spec(self, obs_type: ObsType) -> dict[str, ArraySpec]:
+        if obs_type == "state":
+            return {"state": self._vectors[obs_type]}
+        image = ArraySpec(shape=(self._image_size, self._image_size, 3), dtype="uint8", low=0, high=255)
+        return {"proprio": self._vectors[obs_type], "front": image}
 
     def _picture(self, size: int) -> Array:
         canvas = Canvas(size, *self._task.view, background=_SKY)

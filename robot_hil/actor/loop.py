@@ -275,7 +275,7 @@ class ControlLoop:
         step = tally.pending
         if step is None:
             return False
-        judged = judge.newest(after, wait=step.is_last or not judge.beside)
+        judged = judge.newest(wait=step.is_last or not judge.beside)
         step, success = rewarded(step, judged, after, dense=judge.dense)
         if step.is_last and verdict is not None:
             success = verdict is EventKind.SUCCESS

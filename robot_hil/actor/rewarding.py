@@ -1,6 +1,7 @@
 """A reward model at work in an episode: it judges every new observation, beside the loop and never before a command."""
 
 from collections import deque
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
@@ -19,6 +20,7 @@ class Judged:
     index: int
     """Which observation of the episode, from 0: what was seen after step `index - 1`."""
     obs: Observation
+    """What the model looked at."""
     judgement: Judgement
 
 
@@ -31,10 +33,21 @@ class Judge:
         dense: Whether the model's reward is progress made instead of success.
         beside: Judge in a thread beside the control loop: `look` returns at once, `newest` does not wait for it, and a
             frame that comes while the one before is still being looked at is not judged, only counted as `late`.
+        sight: What the model looks at in place of the policy's observation, at the same moment: images beside a policy
+            that needs none.
     """
 
-    def __init__(self, model: RewardModel, threshold: float, *, beside: bool, dense: bool = False) -> None:
+    def __init__(
+        self,
+        model: RewardModel,
+        threshold: float,
+        *,
+        beside: bool,
+        dense: bool = False,
+        sight: Callable[[], Observation] | None = None,
+    ) -> None:
         self.model, self.threshold, self.beside, self.dense = model, threshold, beside, dense
+        self._sight = sight
         self.late = 0
         """Frames that were not judged in time, since the start."""
         self.last: Judged | None = None
@@ -44,6 +57,8 @@ class Judge:
         self.ended: tuple[Judged, ...] = ()
         """The hits of the episode before."""
         self._index = -1
+        self._seen: Observation = {}
+        """What was looked at last."""
         self._busy: Future[Judged] | None = None
         self._thread: ThreadPoolExecutor | None = None
 
@@ -72,22 +87,23 @@ class Judge:
     def look(self, obs: Observation) -> None:
         """Judge the next observation; raises `SpecError` for one that the model was not made for, perhaps later."""
         self._index += 1
+        self._seen = obs if self._sight is None else self._sight()
         if self._busy is not None and not self._busy.done():
             self.late += 1
         elif self.beside:
             self._collect()  # what nobody asked for is still a hit
             self._thread = self._thread or ThreadPoolExecutor(max_workers=1, thread_name_prefix="reward")
-            self._busy = self._thread.submit(self._judge, self._index, obs)
+            self._busy = self._thread.submit(self._judge, self._index, self._seen)
         else:
-            self._note(self._judge(self._index, obs))
+            self._note(self._judge(self._index, self._seen))
 
-    def newest(self, obs: Observation, *, wait: bool = False) -> Judged | None:
-        """Return the newest judgement; None before the first. `wait` for that of `obs`, which was looked at last."""
+    def newest(self, *, wait: bool = False) -> Judged | None:
+        """Return the newest judgement; None before the first. `wait` for that of what was looked at last."""
         if self._busy is not None and (wait or self._busy.done()):
             self._collect()
         if wait and (self.last is None or self.last.index < self._index):  # it came while another was looked at
             self.late -= 1
-            self._note(self._judge(self._index, obs))
+            self._note(self._judge(self._index, self._seen))
         return self.last
 
     def forget_hits(self) -> None:

@@ -255,10 +255,10 @@ def test_hits_are_the_frames_above_the_threshold(xs: list[float], beside: bool) 
     judge = Judge(LineJudge(frames=99), 0.6, beside=beside)
     frames = [{"x": np.array([x], np.float32)} for x in xs]
     judge.begin_episode(frames[0])
-    judge.newest(frames[0], wait=True)
+    judge.newest(wait=True)
     for frame in frames[1:]:
         judge.look(frame)
-        judge.newest(frame, wait=True)
+        judge.newest(wait=True)
     hits = [index for index, frame in enumerate(frames) if float(frame["x"][0]) >= 0.6]
     assert [hit.index for hit in judge.hits] == hits
     judge.end_episode()
@@ -266,6 +266,18 @@ def test_hits_are_the_frames_above_the_threshold(xs: list[float], beside: bool) 
     assert [hit.index for hit in judge.ended] == hits
     judge.begin_episode(frames[0])
     assert [hit.index for hit in judge.ended] == hits, "kept until the next one ends"
+    judge.close()
+
+
+def test_it_may_look_at_something_else_than_the_policy(beside: bool) -> None:
+    shown = iter(np.linspace(0.0, 1.0, 6, dtype=np.float32))
+    judge = Judge(LineJudge(frames=99), 0.6, beside=beside, sight=lambda: {"x": np.array([next(shown)], np.float32)})
+    judge.begin_episode({"state": np.zeros(1, np.float32)})
+    for _ in range(5):
+        judge.newest(wait=True)
+        judge.look({"state": np.zeros(1, np.float32)})
+    judge.newest(wait=True)
+    assert [float(hit.obs["x"][0]) for hit in judge.hits] == pytest.approx([0.6, 0.8, 1.0])
     judge.close()
 
 

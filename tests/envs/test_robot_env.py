@@ -9,8 +9,9 @@ from robot_hil.actor.safety import SafetyGate
 from robot_hil.clock import VirtualClock
 from robot_hil.data.robot import ArmLimits, ArmState, CartesianTarget, Target
 from robot_hil.data.specs import ArraySpec
+from robot_hil.envs.base import pixels_of
 from robot_hil.envs.robot_env import Motion, ObsType, Reading, RobotEnv
-from robot_hil.errors import SafetyError
+from robot_hil.errors import SafetyError, SpecError
 
 
 class IdealArm:
@@ -129,6 +130,11 @@ def test_the_command_stays_in_the_workspace(env: RobotEnv) -> None:
         env.step(np.array([0.0, 1.0, 0.0, 0.0], np.float32))
     assert env.privileged()["target_pos"][1] == pytest.approx(0.3)
     assert env.gate.info().limited_box == 0
+
+
+def test_without_cameras_there_is_nothing_to_judge(env: RobotEnv) -> None:
+    with pytest.raises(SpecError, match="no cameras"):
+        pixels_of(env)
 
 
 def test_a_fault_of_the_arm_stops_the_episode(env: RobotEnv, arm: IdealArm) -> None:

@@ -12,7 +12,7 @@ from gymnasium.utils.env_checker import check_env
 
 import robot_hil.envs  # noqa: F401
 from robot_hil.data.specs import Array
-from robot_hil.envs.base import control_hz_of, privileged_of, spec_of
+from robot_hil.envs.base import control_hz_of, pixels_of, privileged_of, spec_of
 from robot_hil.errors import ConfigError, SafetyError
 
 PICK, PEG = "robot_hil/PickCube-v0", "robot_hil/PegInsertion-v0"
@@ -85,6 +85,24 @@ def test_the_policy_does_not_see_its_own_speed(env_id: str, obs_type: str) -> No
     (vector,) = (spec.observation[name] for name in spec.vectors)
     assert len(vector.names) == len(set(vector.names)) == vector.shape[0]
     assert not [name for name in vector.names if "velocity" in name or "speed" in name]
+
+
+@pytest.mark.parametrize("env_id", [*IDS, "robot_hil/PegSlot2D-v0"])
+def test_a_judge_sees_the_images_that_the_policy_does_not(env_id: str) -> None:
+    blind, seeing = (gymnasium.make(env_id, obs_type=kind, image_size=32) for kind in ("state", "pixels"))
+    spec, look = pixels_of(blind)
+    assert spec == spec_of(seeing)
+    rng = np.random.default_rng(0)
+    shown = [env.reset(seed=0)[0] for env in (blind, seeing)]
+    for _ in range(3):
+        assert list(shown[0]) == ["state"]
+        found = look()
+        assert list(found) == list(shown[1])
+        assert all((found[name] == shown[1][name]).all() for name in found)
+        action = rng.uniform(-1, 1, spec.action.shape).astype(np.float32)
+        shown = [env.step(action)[0] for env in (blind, seeing)]
+    blind.close()
+    seeing.close()
 
 
 @pytest.mark.parametrize("env_id", IDS)

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +17,7 @@ from robot_hil.cli.reward.models import LoadedModel, frames_of, load_model
 from robot_hil.console.messages import Reward
 from robot_hil.data.labels import EpisodeKey, Verdict
 from robot_hil.data.reward import LabelledFrame
+from robot_hil.data.specs import EnvSpec, Observation
 from robot_hil.data.teleop import TeleopEvent
 from robot_hil.errors import ConfigError, RobotHilError
 from robot_hil.policies.reward.dataset import HARD_NEGATIVE, FrameSet
@@ -40,11 +41,13 @@ class OnlineReward:
     def __init__(self, robot: "Robot", folder: Path, *, beside: bool) -> None:
         self._robot, self._folder = robot, folder
         self._model = load_model(folder)
-        if words := unlike(self._model.spec, robot.spec, self._model.spec.images):
+        self._spec, sight = _sight(robot)
+        if words := unlike(self._model.spec, self._spec, self._model.spec.images):
             raise ConfigError(
                 f"{folder} was made for other cameras: {words}. Record frames with these and train a model of them."
             )
-        self.judge = Judge(self._model.judge(), self._model.threshold, beside=beside, dense=self._model.dense)
+        model = self._model
+        self.judge = Judge(model.judge(), model.threshold, beside=beside, dense=model.dense, sight=sight)
         self.false_positives = 0
         """How often a person said that a success was none."""
         self._rows = JsonlSink(robot.run_folder.path / ROWS_FILE)
@@ -143,7 +146,7 @@ class OnlineReward:
         if path is None:
             own = run.path / OWN_FRAMES
             classes = self._model.classes
-            frames = FrameSet.open(own) if own.exists() else FrameSet.create(own, classes, self._robot.spec)
+            frames = FrameSet.open(own) if own.exists() else FrameSet.create(own, classes, self._spec)
             why = "learns from whole episodes only" if self._model.dense else "is without its data set"
             self._robot.log("warning", f"{self._folder} {why}: what fooled it is kept in {own}")
         else:
@@ -179,6 +182,15 @@ class OnlineReward:
 def make_reward(robot: "Robot") -> OnlineReward:
     """Return the reward model that the robot's experiment names."""
     return OnlineReward(robot, Path(robot.experiment.reward_model), beside=robot.experiment.realtime)
+
+
+def _sight(robot: "Robot") -> tuple[EnvSpec, Callable[[], Observation] | None]:
+    """Return what the judge sees and a function that shows it; None where the policy's observations have the images."""
+    if robot.spec.images:
+        return robot.spec, None
+    from robot_hil.envs.base import pixels_of
+
+    return pixels_of(robot.env)
 
 
 def _spread(hits: Sequence[Judged]) -> list[Judged]:
