@@ -9,27 +9,36 @@ import argparse
 import threading
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from floors import FRAME, RECORD, aligned
-from timing import CpuUse, Work, in_turns
+from replay_works import (
+    ACTION_DIM,
+    BATCH,
+    CAMERAS,
+    CHUNK,
+    EPISODE,
+    FEATURES,
+    STATE,
+    TOGETHER,
+    Copying,
+    Inserting,
+    gathering,
+    medians,
+    sampling,
+    steps,
+)
+from timing import CpuUse
 
-from robot_hil.data.specs import Array, ArraySpec
 from robot_hil.data.step import Segment, Step
 from robot_hil.methods.anchored import Anchored
-from robot_hil.methods.base import Method
 from robot_hil.methods.hil_serl import HilSerl
 from robot_hil.replay.buffer import ReplayBuffer
 from robot_hil.report.machine import Result, write_results
 
 RESULTS = Path(__file__).parent / "results" / "replay_speed.json"
-CAMERAS = {name: ArraySpec(shape=(128, 128, 3), dtype="uint8") for name in ("front", "wrist")}
-STATE = {"state": ArraySpec(shape=(20,))}
-FEATURES = {"encoding": ArraySpec(shape=(2, 4096), dtype="float16", variants=8)}
-ACTION_DIM, BATCH, EPISODE, CHUNK = 7, 256, 100, 100
 INSERT_TARGET, SAMPLE_TARGET, STATE_TARGET, BYTES_TARGET = 20_000, 190, 600, 98_600
 SAMPLE_OTHERS, MEMORY_OTHERS = "HIL-SERL 147, LeRobot 11.6", "HIL-SERL 98,500, LeRobot 393,000"
 
@@ -41,102 +50,6 @@ class Size:
     slots: int
     seconds: float
     """Of each comparison."""
-
-
-def steps(observation: dict[str, ArraySpec], count: int) -> list[Step]:
-    """Return `count` steps of episodes of `EPISODE`; every fifth is a demonstration, steps 40 to 49 a correction."""
-    rng = np.random.default_rng(0)
-    views = [{name: spec.sample(rng) for name, spec in observation.items()} for _ in range(32)]
-    action = np.zeros(ACTION_DIM, np.float32)
-    made = []
-    for i in range(count):
-        episode, t = divmod(i, EPISODE)
-        demo, human = episode % 5 == 0, 40 <= t < 50
-        made.append(
-            Step(
-                obs=views[i % 32],
-                action_policy=action,
-                action_human=action,
-                action_executed=action,
-                authority=np.full(ACTION_DIM, int(demo or human), np.uint8),
-                reward={"env": 0.0},
-                terminated=t == EPISODE - 1,
-                truncated=False,
-                success=False,
-                episode_id=episode,
-                step_index=t,
-                segment=Segment.DEMO if demo else Segment.CORRECTION if human else Segment.NONE,
-                onset=human and t == 40,
-                final_obs=views[0] if t == EPISODE - 1 else None,
-            )
-        )
-    return made
-
-
-def medians(seconds: float, *works: Work) -> list[float]:
-    """Return the median time of each of `works`, which take turns."""
-    times = in_turns({str(i): work for i, work in enumerate(works)}, seconds)
-    return [float(np.median(taken)) for taken in times.values()]
-
-
-class Inserting:
-    """Adds the same thousand steps again and again, always as another log; `CHUNK` of them in a call.
-
-    A thousand, as steps that arrive were decoded just before: they lie in the cache.
-    """
-
-    def __init__(self, buffer: ReplayBuffer, some: Sequence[Step]) -> None:
-        self._buffer, self._steps, self._done = buffer, some[:1_000], 0
-
-    def __call__(self) -> None:
-        """Add the next chunk."""
-        per_log = len(self._steps) // CHUNK
-        log, chunk = divmod(self._done, per_log)
-        for step in self._steps[chunk * CHUNK : (chunk + 1) * CHUNK]:
-            self._buffer.add(step, source=f"again {log}")
-        self._done += 1
-
-
-class Copying:
-    """Copies the frames of `CHUNK` steps into rows of a large array: what inserting cannot beat."""
-
-    def __init__(self, array: Array, some: Sequence[Step]) -> None:
-        self._array, self._done = array, 0
-        self._frames = [step.obs[name].reshape(-1) for step in some[:32] for name in CAMERAS]
-
-    def __call__(self) -> None:
-        """Copy the next chunk."""
-        begin = self._done * 2 * CHUNK % (len(self._array) - 2 * CHUNK + 1)
-        for i in range(2 * CHUNK):
-            self._array[begin + i] = self._frames[i % len(self._frames)]
-        self._done += 1
-
-
-def gathering(sources: Sequence[Array], threads: int) -> Work:
-    """Return what the machine itself can do: copying the random rows of one batch out of `sources`, twice of each."""
-    rng, outs = np.random.default_rng(0), [aligned((BATCH, source.shape[1])) for source in (*sources, *sources)]
-    pool = ThreadPoolExecutor(threads)
-
-    def part(source: Array, rows: Array, out: Array) -> None:
-        np.take(source, rows, axis=0, out=out, mode="clip")
-
-    def work() -> None:
-        cut = BATCH // threads
-        for source, out in zip((*sources, *sources), outs, strict=True):
-            rows = rng.integers(0, len(source), BATCH)
-            parts = [slice(i * cut, (i + 1) * cut) for i in range(threads)]
-            others = [pool.submit(part, source, rows[p], out[p]) for p in parts[1:]]
-            part(source, rows[parts[0]], out[parts[0]])
-            for other in others:
-                other.result()
-
-    return work
-
-
-def sampling(buffer: ReplayBuffer, method: Method) -> Work:
-    """Return how a batch is drawn by `method`, into arrays used again."""
-    rng, out = np.random.default_rng(0), buffer.empty_batch(BATCH)
-    return lambda: buffer.sample_view(method, rng, BATCH, 0.97, 0, out)
 
 
 def first_inserts(buffer: ReplayBuffer, some: Sequence[Step]) -> Result:
@@ -199,18 +112,20 @@ def measure_images(size: Size) -> list[Result]:
     results = [first_inserts(buffer, fresh)]
     sources = [aligned((min(size.slots, 10_000), FRAME)) for _ in CAMERAS]
     again = [step for step in fresh if step.segment is not Segment.DEMO]
-    own, bare = medians(size.seconds, Inserting(buffer, again), Copying(sources[0], fresh))
-    results.append(
-        Result(
-            name="insert, two 128x128 cameras, evicting",
-            value=CHUNK / own,
-            unit="1/s",
-            higher_is_better=True,
-            target=INSERT_TARGET,
-            floor=CHUNK / bare,
-            note="floor: bare copies of the two frames",
+    inserting = {"": Inserting(buffer, again), ", one by one": Inserting(buffer, again, 1)}
+    *owns, bare = medians(size.seconds, *inserting.values(), Copying(sources[0], fresh))
+    for how, own in zip(inserting, owns, strict=True):
+        results.append(
+            Result(
+                name=f"insert, two 128x128 cameras, evicting{how}",
+                value=CHUNK / own,
+                unit="1/s",
+                higher_is_better=True,
+                target=None if how else INSERT_TARGET,
+                floor=CHUNK / bare,
+                note=f"{TOGETHER if not how else 1} at a time; floor: bare copies of the two frames",
+            )
         )
-    )
     results.append(
         Result(
             name="memory per transition, two 128x128 cameras",

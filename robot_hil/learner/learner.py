@@ -1,5 +1,6 @@
 """The learner without any process around it: steps in, weights out."""
 
+import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -11,14 +12,16 @@ from robot_hil.data.labels import EpisodeKey, Verdict
 from robot_hil.data.specs import Array, EnvSpec, Observation
 from robot_hil.data.step import Segment, Step
 from robot_hil.errors import ConfigError, StorageError
+from robot_hil.learner.survey import Survey
+from robot_hil.methods.base import Method
 from robot_hil.protocols import Agent
 from robot_hil.replay.buffer import ReplayBuffer
 from robot_hil.replay.frames import HostFrames
 from robot_hil.replay.prefetch import Prefetcher
-from robot_hil.replay.sampling import Batch, View
+from robot_hil.replay.sampling import Batch
 
 _TOGETHER = 32
-"""Frames that an agent is given to encode where many wait."""
+"""Steps that are taken in at once where many wait, and frames that an agent is given to encode."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +62,7 @@ class LearnerConfig:
 class Learner:
     """Replay, method and agent together; one thread may `add` while another trains."""
 
-    def __init__(self, agent: Agent, method: View, spec: EnvSpec, config: LearnerConfig, seed: int) -> None:
+    def __init__(self, agent: Agent, method: Method, spec: EnvSpec, config: LearnerConfig, seed: int) -> None:
         self.agent, self.method, self.config = agent, method, config
         self.state: Any = agent.init(spec, seed)
         self.rounds = 0
@@ -74,28 +77,37 @@ class Learner:
         self._ahead: dict[int, Observation] = {}
         self._rng = np.random.default_rng(seed)
         self._prefetcher: Prefetcher | None = None
+        self._survey = Survey(self.replay, method, config.gamma) if method.surveys else None
 
     def add(self, step: Step) -> None:
         """Take in one step; repeated ones are ignored by the replay."""
-        if self.replay.add(step) and step.segment is not Segment.DEMO:
-            self.online_steps += 1
+        self._add_some((step,))
 
     def add_all(self, steps: Iterable[Step]) -> None:
-        """Take in many steps that wait; what encodes frames as they come encodes some of them together."""
+        """Take in steps that wait, some at a time, which costs less; an encoder sees their frames together.
+
+        If one of some does not match the specification none of them is taken in, and `SpecError` is raised.
+        """
         waiting = iter(steps)
         while some := list(islice(waiting, _TOGETHER)):
             if self._encodes:
                 seen = [obs for step in some for obs in (step.obs, step.final_obs) if obs is not None]
                 self._ahead = {id(obs): ready for obs, ready in zip(seen, self._prepare_all(seen), strict=True)}
-            for step in some:
-                self.add(step)
+            self._add_some(some)
             self._ahead.clear()
+
+    def _add_some(self, steps: Sequence[Step]) -> None:
+        stored = self.replay.add_all(steps)
+        online = (step.segment is not Segment.DEMO for step in steps)
+        self.online_steps += sum(map(operator.and_, stored, online))
 
     def judge(self, verdicts: Mapping[EpisodeKey, Verdict]) -> None:
         """See episodes as a person says, from the next batch on; see `ReplayBuffer.judge`."""
         if verdicts:
             self.replay.judge(verdicts)
             self.close()  # forgets the batches made ahead
+            if self._survey is not None:
+                self._survey.forget()
 
     @property
     def has_data(self) -> bool:
@@ -199,16 +211,22 @@ class Learner:
             self.replay.rewrite(self.agent.encoding, lambda frames: encode(self.state, frames), chunk=_TOGETHER)
             self._encodes = True
 
-    def _sample(self, rows: int, fractions: Mapping[str, float], out: Batch) -> Batch:
+    def _sample(self, rows: int, fractions: Mapping[str, float], out: Batch, parts: int = 1) -> Batch:
         method, gamma = self.method, self.config.gamma
-        return self.replay.sample(self._rng, fractions, rows, method.n_step, gamma, method.reward, method.aux, out)
+        if self._survey is not None:
+            self._survey.refresh()
+        batch = self.replay.sample(
+            self._rng, fractions, rows, method.n_step, gamma, method.reward, method.aux, out, parts
+        )
+        return batch if self._survey is None else batch | self._survey.notes(batch["row"])
 
     def _start_prefetcher(self) -> Prefetcher:
-        parts, rows, gamma = self.agent.updates_per_round, self.config.batch_size, self.config.gamma
+        parts, rows, method = self.agent.updates_per_round, self.config.batch_size, self.method
 
         def make(out: Batch) -> Batch:
-            step = self.online_steps
-            return self.replay.sample_view(self.method, self._rng, rows * parts, gamma, step, out, parts=parts)
+            batch = self._sample(rows * parts, method.share(self.replay.sizes, self.online_steps), out, parts)
+            batch["critic_weight"], batch["actor_weight"] = method.weights(batch)
+            return batch
 
         threaded = self.config.prefetch > 0
         depth = max(1, self.config.prefetch)

@@ -1,14 +1,14 @@
 """Replay buffer: observations stored once, transitions refer to them by number, three pools to draw from."""
 
 import threading
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import numpy as np
 
 from robot_hil.data.labels import EpisodeKey, Verdict
 from robot_hil.data.specs import Array, ArraySpec, Observation
-from robot_hil.data.step import Segment, Step
+from robot_hil.data.step import Step
 from robot_hil.errors import ConfigError
 from robot_hil.replay.columns import Columns
 from robot_hil.replay.draw import draw_rows, facts_of
@@ -25,9 +25,9 @@ class ReplayBuffer:
     same number. The observation that ends an episode takes a slot of its own that is no row. See `Ledger` for who
     follows whom and who leaves.
 
-    Threads: `_lock` guards the ledger and is held for microseconds. Gathering a batch's images takes milliseconds and
-    needs no more than that nobody overwrites these slots meanwhile: they are pinned, and a step that would take a
-    pinned slot waits for that batch, and the next batch for it. `_adding` lets one step in at a time.
+    Threads: `_lock` guards the ledger, and the frames of steps that are entered in it. Gathering a batch's images takes
+    milliseconds and needs no more than that nobody overwrites these slots meanwhile: they are pinned, and a step that
+    would take a pinned slot waits for that batch, and the next batch for it. `_adding` lets one group in at a time.
     """
 
     def __init__(
@@ -94,36 +94,46 @@ class ReplayBuffer:
         `source` tells apart logs in which the same actor counts from the start again, e.g. demonstrations
         of another run. A step that does not match the specification raises `SpecError` and changes nothing.
         """
+        return self.add_all((step,), source)[0]
+
+    def add_all(self, steps: Sequence[Step], source: str = "") -> list[bool]:
+        """Store steps as `add` would one after the other, in two thirds of the time; return which were stored.
+
+        If one does not match the specification none is stored. No batch begins meanwhile: give some tens at a time.
+        """
         with self._adding:
-            if self._ledger.refuses(step, source):
-                return False
-            obs = self._prepare(step.obs)
-            final = None if step.final_obs is None else self._prepare(step.final_obs)
-            record = self._ledger.facts.pack(step)
-            is_demo = step.segment is Segment.DEMO
-            row = self._take_slot(is_demo)
-            self._frames.write(row, obs)
-            final_slot = None
-            if final is not None:
-                final_slot = self._take_slot(is_demo, pending=1)
-                self._frames.write(final_slot, final)
+            ready = [self._ready(step, source) for step in steps]
+            stored: list[bool] = []
+            writes: list[tuple[int, Observation]] = []
             with self._lock:
-                self._ledger.enter(step, source, record, row, final_slot)
+                for step, record, seen in ready:
+                    slots = self._ledger.enter(step, source, record, self._free)
+                    stored.append(bool(slots))
+                    writes += zip(slots, seen, strict=False)  # none for one that is refused
+                for slot, obs in writes:
+                    self._frames.write(slot, obs)
                 if self._weight is not None:
-                    self._weight[row] = 1.0
-        return True
+                    self._weight[[slot for slot, _ in writes]] = 1.0
+        return stored
+
+    def _ready(self, step: Step, source: str) -> tuple[Step, bytes, list[Observation]]:
+        """Return a step with its record and what goes into its slots, of one that will be refused neither."""
+        if self._ledger.is_late(step, source):
+            return step, b"", []
+        seen = [self._prepare(step.obs)]
+        if step.final_obs is not None:
+            seen.append(self._prepare(step.final_obs))
+        return step, self._ledger.facts.pack(step), seen
 
     def _prepare(self, obs: Observation) -> Observation:
         prepared = obs if self._transform is None else self._transform(obs)
         validate(self._specs, prepared)
         return prepared
 
-    def _take_slot(self, is_demo: bool, pending: int = 0) -> int:
-        with self._lock:
-            leaving = self._ledger.leaving(is_demo, pending)
-            if leaving is not None and self._pins[oldest := leaving.oldest]:
-                self._wait_while(lambda: bool(self._pins[oldest]))
-            return self._ledger.take(leaving)
+    def _free(self, slot: int) -> None:
+        """Wait, `_lock` held, until nobody reads `slot`."""
+        if self._pins[slot]:
+            self._wait_while(lambda: bool(self._pins[slot]))
 
     def _wait_while(self, read: Callable[[], bool]) -> None:
         """Wait, `_lock` held, until readers have finished; new ones come later, or someone may wait forever."""

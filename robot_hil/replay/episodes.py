@@ -25,38 +25,45 @@ class EpisodeIndex:
 
     def __init__(self, columns: Mapping[str, Array]) -> None:
         self._verdict, self._step_index = columns["verdict"], columns["step_index"]
-        self._episode = np.full(len(self._verdict), -1, np.int32)  # apart from the columns: searched as a whole
+        self._episodes = np.full(len(self._verdict), -1, np.int32)  # apart from the columns: searched as a whole
+        self._episode = self._episodes.data
         self._numbers: dict[tuple[str, EpisodeKey], int] = {}
-        self._verdicts: dict[EpisodeKey, Verdict] = {}
-        self._newest: tuple[str, EpisodeKey] | None = None
+        self._codes: dict[int, int] = {}  # number of a judged episode -> what its rows have in the column `verdict`
+        self._newest: int | None = None
+        self._keys: list[EpisodeKey] = []  # by number
 
     @property
     def bytes_per_row(self) -> int:
         """Memory of one row."""
-        return self._episode.itemsize
+        return self._episodes.itemsize
 
-    def enter(self, row: int, step: Step, source: str) -> None:
-        """Take in `step`, whose facts are in `row`. Verdicts are about the run's own log, the source without a name."""
-        key = (step.actor_id, step.epoch, step.episode_id)
-        self._episode[row] = self._numbers.setdefault((source, key), len(self._numbers))
-        if self._verdicts and not source:
-            self._verdict[row] = VERDICT_CODES[self._verdicts.get(key, Verdict.NONE)]
-        if step.is_last and step.segment is not Segment.DEMO:
-            self._newest = source, key
+    def number(self, key: EpisodeKey, source: str = "") -> int:
+        """Return the number of an episode, a new one when it is not known yet."""
+        found = self._numbers.setdefault((source, key), len(self._keys))
+        if found == len(self._keys):
+            self._keys.append(key)
+        return found
+
+    def enter(self, row: int, number: int, step: Step) -> None:
+        """Take in `step` of episode `number`, whose facts are in `row`."""
+        self._episode[row] = number
+        if self._codes:
+            self._verdict[row] = self._codes.get(number, 0)
+        if step.is_last and step.segment != Segment.DEMO:
+            self._newest = number
 
     def forget(self, row: int) -> None:
         """Nothing is in `row` any more."""
         self._episode[row] = -1
 
-    def rows(self, key: EpisodeKey, source: str = "") -> Array:
-        """Return the rows of an episode in order of their steps, int64 (n,); none when it is not there."""
-        found = np.flatnonzero(self._episode == self._numbers.get((source, key), -2))
-        return found[np.argsort(self._step_index[found], kind="stable")]
-
     def judge(self, key: EpisodeKey, verdict: Verdict) -> Array:
-        """See an episode in this light from now on, also steps that come later; return the rows it has now."""
-        self._verdicts[key] = verdict
-        rows = self.rows(key)
+        """See an episode in this light from now on, also steps that come later; return the rows it has now.
+
+        Verdicts are about the run's own log, the source without a name.
+        """
+        number = self.number(key)
+        self._codes[number] = VERDICT_CODES[verdict]
+        rows = self._rows(number)
         self._verdict[rows] = VERDICT_CODES[verdict]
         return rows
 
@@ -67,5 +74,8 @@ class EpisodeIndex:
         """
         if self._newest is None:
             return None
-        source, key = self._newest
-        return EpisodeRows(key=key, rows=self.rows(key, source))
+        return EpisodeRows(key=self._keys[self._newest], rows=self._rows(self._newest))
+
+    def _rows(self, number: int) -> Array:
+        found = np.flatnonzero(self._episodes == number)
+        return found[np.argsort(self._step_index[found], kind="stable")]

@@ -1,7 +1,7 @@
 """What the replay knows of every slot apart from the observation in it: facts, successors, pools, age."""
 
-from collections.abc import Mapping
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -18,18 +18,19 @@ _DISCARD = VERDICT_CODES[Verdict.DISCARD]
 _DEMO = int(Segment.DEMO)
 
 
-class _Newest(NamedTuple):
-    """The newest step of an actor's stream."""
+@dataclass(slots=True)
+class _Stream:
+    """The newest step of an actor in one log."""
 
-    position: tuple[int, int, int]
-    """(epoch, episode_id, step_index)."""
-    slot: int
+    epoch: int = -1
+    episode_id: int = -1
+    step_index: int = -1
+    is_last: bool = True
+    is_human: bool = False
+    slot: int = -1
     """Where it is; -1 when it has left."""
-    is_last: bool
-    is_human: bool
-
-
-_NOBODY = _Newest((-1, -1, -1), -1, True, False)
+    episode: int = -1
+    """Number of its episode in the index."""
 
 
 class Ledger:
@@ -45,102 +46,124 @@ class Ledger:
         self.facts = FactTable(capacity, action_dim)
         self.columns = self.facts.columns
         self.pools = {name: RowSet(capacity) for name in POOLS}
+        self._pools = tuple(self.pools.values())
         self.counters = dict.fromkeys(("added", "refused", "gaps", "evicted", "no_final_obs"), 0)
         self.used = 0
         """Slots from here on were never used."""
         self._episodes = EpisodeIndex(self.columns)
-        self._next_slot, self._next_row = self.columns["next_slot"], self.columns["next_row"]
+        # Single numbers come quicker from a memoryview.
+        self._next_slot, self._next_row = self.columns["next_slot"].data, self.columns["next_row"].data
+        self._segment, self._is_human = self.columns["segment"].data, self.columns["is_human"].data
+        self._verdict = self.columns["verdict"].data
         self._previous = np.full(capacity, -1, np.int32).data
         self._ages = {is_demo: SlotQueue(capacity) for is_demo in (True, False)}
-        self._newest: dict[tuple[str, str], _Newest] = {}  # of every actor's stream
-        self._open: dict[int, tuple[str, str]] = {}  # their slots
+        self._streams: dict[tuple[str, str], _Stream] = {}
+        self._open: dict[int, _Stream] = {}  # the slots of their newest steps
 
     @property
     def row_bytes(self) -> int:
         """Memory of one slot."""
         ages = sum(queue.bytes_per_row for queue in self._ages.values())
-        pools = sum(pool.bytes_per_row for pool in self.pools.values())
+        pools = sum(pool.bytes_per_row for pool in self._pools)
         return self.facts.row_bytes + self._episodes.bytes_per_row + self._previous.itemsize + ages + pools
 
-    def refuses(self, step: Step, source: str) -> bool:
-        """Tell, and count, that `step` comes twice or too late."""
-        newest = self._newest.get((source, step.actor_id))
+    def is_late(self, step: Step, source: str) -> bool:
+        """Tell that `step` comes twice or too late."""
+        newest = self._streams.get((source, step.actor_id))
         if newest is None:
             return False
-        position = newest.position
-        late = (step.epoch, step.episode_id, step.step_index) <= position
-        late = late or (newest.is_last and (step.epoch, step.episode_id) == position[:2])
-        self.counters["refused"] += late
-        return late
+        if step.epoch != newest.epoch:
+            return step.epoch < newest.epoch
+        if step.episode_id != newest.episode_id:
+            return step.episode_id < newest.episode_id
+        return newest.is_last or step.step_index <= newest.step_index
+
+    def enter(
+        self, step: Step, source: str, record: bytes, free: Callable[[int], None] = lambda slot: None
+    ) -> tuple[int, ...]:
+        """Make `step` known; return the slot for its observation, and a second one for its `final_obs` if there.
+
+        No slot, and counted, when it comes twice or too late. `record` is what `FactTable.pack` made of it. A slot
+        that is in use is taken after `free(slot)`.
+        """
+        if self.is_late(step, source):
+            self.counters["refused"] += 1
+            return ()
+        key = (source, step.actor_id)
+        if (stream := self._streams.get(key)) is None:
+            stream = self._streams[key] = _Stream()
+        is_demo = step.segment == _DEMO
+        row = self._take(is_demo, free)
+        final = None if step.final_obs is None else self._take(is_demo, free, pending=1)
+
+        self.facts.put(row, record)
+        self._previous[row] = -1
+        self._ages[is_demo].push(row)
+        self.counters["added"] += 1
+        self._follow(stream, step, source, row)
+        if final is not None:
+            self._previous[final] = self._next_slot[final] = self._next_row[final] = -1
+            self._ages[is_demo].push(final)
+            self._link(row, final)
+        elif stream.is_last:
+            self.counters["no_final_obs"] += 1
+        if step.onset:
+            self._mark_before(row)
+        return (row,) if final is None else (row, final)
 
     # Slots -----------------------------------------------------------------------------------------------------
 
-    def leaving(self, is_demo: bool, pending: int = 0) -> SlotQueue | None:
-        """Return the queue whose oldest slot makes room, None while there is a slot that was never used.
-
-        `pending` slots were taken for the same step.
-        """
+    def _take(self, is_demo: bool, free: Callable[[int], None], pending: int = 0) -> int:
+        """Return a slot nobody refers to any more; `pending` slots were taken for the same step."""
         if is_demo and len(self._ages[True]) + pending >= self._capacity // 2:
-            return self._ages[True]
-        return None if self.used < self._capacity else self._ages[False]
-
-    def take(self, leaving: SlotQueue | None) -> int:
-        """Return a slot nobody refers to any more; `leaving` comes from the method of that name."""
-        if leaving is None:
+            leaving = self._ages[True]
+        elif self.used < self._capacity:
             self.used += 1
             return self.used - 1
+        else:
+            leaving = self._ages[False]
+        free(leaving.oldest)
         slot = leaving.pop()
         self._evict(slot)
         return slot
 
     def _evict(self, slot: int) -> None:
         """Forget what is in `slot`; the row before it loses its successor."""
-        before, after = self._previous[slot], int(self._next_slot[slot])
+        before, after = self._previous[slot], self._next_slot[slot]
         for row in (slot, before):
             if row >= 0:
-                for pool in self.pools.values():
+                for pool in self._pools:
                     pool.discard(row)
                 self._next_slot[row] = self._next_row[row] = -1
         if after >= 0:
             self._previous[after] = -1
         if (stream := self._open.pop(slot, None)) is not None:
-            self._newest[stream] = self._newest[stream]._replace(slot=-1)
+            stream.slot = -1
         self._episodes.forget(slot)
         self.counters["evicted"] += 1
 
-    # Steps -----------------------------------------------------------------------------------------------------
+    # Links -----------------------------------------------------------------------------------------------------
 
-    def enter(self, step: Step, source: str, record: bytes, row: int, final: int | None) -> None:
-        """Make `step` known, whose observation is in slot `row` and the last one of its episode in slot `final`."""
-        stream = (source, step.actor_id)
-        now = _Newest((step.epoch, step.episode_id, step.step_index), row, step.is_last, step.is_human)
-        is_demo = step.segment == _DEMO
-        self.facts.put(row, record)
-        self._episodes.enter(row, step, source)
-        self._previous[row] = -1
-        self._ages[is_demo].push(row)
-        self.counters["added"] += 1
-
-        before = self._newest.get(stream, _NOBODY)
-        follows = now.position == (*before.position[:2], before.position[2] + 1)
-        if follows and before.slot >= 0:
-            self._next_row[before.slot] = row
-            if before.is_human != now.is_human:
-                self.columns["handover"][before.slot] = True
-            self._link(before.slot, row)
-        elif not follows and step.step_index > 0:
+    def _follow(self, stream: _Stream, step: Step, source: str, row: int) -> None:
+        """Put `step` in `row` after the newest of its stream, and in its place."""
+        is_human, before = bool(self._is_human[row]), stream.slot
+        same = step.episode_id == stream.episode_id and step.epoch == stream.epoch
+        if not same:
+            stream.epoch, stream.episode_id = step.epoch, step.episode_id
+            stream.episode = self._episodes.number((step.actor_id, step.epoch, step.episode_id), source)
+        self._episodes.enter(row, stream.episode, step)
+        if same and step.step_index == stream.step_index + 1:
+            if before >= 0:
+                self._next_row[before] = row
+                if stream.is_human != is_human:
+                    self.columns["handover"][before] = True
+                self._link(before, row)
+        elif step.step_index > 0:
             self.counters["gaps"] += 1
-        if final is not None:
-            self._previous[final] = self._next_slot[final] = self._next_row[final] = -1
-            self._ages[is_demo].push(final)
-            self._link(row, final)
-        elif step.is_last:
-            self.counters["no_final_obs"] += 1
-        if step.onset:
-            self._mark_before(row)
-        self._open.pop(before.slot, None)
+        self._open.pop(before, None)
         self._open[row] = stream
-        self._newest[stream] = now
+        stream.step_index, stream.slot = step.step_index, row
+        stream.is_last, stream.is_human = step.is_last, is_human
 
     def _link(self, row: int, successor: int) -> None:
         """Make `row` ready for sampling: its next observation lies in `successor`."""
@@ -150,20 +173,20 @@ class Ledger:
 
     def _offer(self, row: int) -> None:
         """Put `row`, whose successor is there, into its pools; one of a discarded episode into none."""
-        columns = self.columns
-        if columns["verdict"][row] == _DISCARD:
+        if self._verdict[row] == _DISCARD:
             return
-        if columns["segment"][row] == _DEMO:
-            self.pools["demo"].add(row)
+        demo, intervention, online = self._pools
+        if self._segment[row] == _DEMO:
+            demo.add(row)
         else:
-            self.pools["online"].add(row)
-            if columns["is_human"][row]:
-                self.pools["intervention"].add(row)
+            online.add(row)
+            if self._is_human[row]:
+                intervention.add(row)
 
     def _mark_before(self, onset: int) -> None:
         """Tell the policy's steps before an intervention how many steps away it was."""
         row, distance = self._previous[onset], 1
-        while row >= 0 and distance <= _ONSET_HORIZON and not self.columns["is_human"][row]:
+        while row >= 0 and distance <= _ONSET_HORIZON and not self._is_human[row]:
             self.columns["steps_to_onset"][row] = min(distance, NO_ONSET)
             row, distance = self._previous[row], distance + 1
 
@@ -174,7 +197,7 @@ class Ledger:
         for key, verdict in verdicts.items():
             for row in self._episodes.judge(key, verdict).tolist():
                 if verdict is Verdict.DISCARD:
-                    for pool in self.pools.values():
+                    for pool in self._pools:
                         pool.discard(row)
                 elif self._next_slot[row] >= 0:
                     self._offer(row)
@@ -189,9 +212,9 @@ class Ledger:
         Whether it did is what the person said of its last step, else the classifier, else the environment.
         """
         last = rows
-        while ((following := self._next_row[last]) >= 0).any():
+        while ((following := self.columns["next_row"][last]) >= 0).any():
             last = np.where(following >= 0, following, last)
         view = self.facts.view(last)
         said = np.where(np.isnan(view["reward/human"]), view["reward/classifier"], view["reward/human"])
         succeeded = np.where(np.isnan(said), view["success"], (said > 0) & view["terminated"])
-        return np.where(succeeded, self._next_slot[last], -1)
+        return np.where(succeeded, self.columns["next_slot"][last], -1)

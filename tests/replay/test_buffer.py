@@ -205,7 +205,12 @@ def test_wrong_input_is_named_and_changes_nothing(make_buffer, make_step):
     with pytest.raises(SpecError, match=r"does not fit .*'env': 1e\+39"):
         buffer.add(make_step(0, 0, reward=1e39))
     assert buffer.counters == {"added": 0, "refused": 0, "gaps": 0, "evicted": 0, "no_final_obs": 0}
+    with pytest.raises(SpecError, match="never NaN"):  # one of a group keeps all of it out
+        buffer.add_all([good, make_step(0, 1, action_executed=np.full(2, np.nan, np.float32))])
+    assert buffer.counters["added"] == 0
     assert buffer.add(good)
+    assert buffer.add_all([good, make_step(0, 1)]) == [False, True]
+    assert buffer.add_all([]) == []
 
 
 def test_capacity_too_small_is_refused():
@@ -225,6 +230,7 @@ def test_transform_runs_once_per_observation(make_step):
     assert len(calls) == 5
     np.testing.assert_array_equal(draw(buffer)["next_obs/feature"][:, 2], 10)
     assert not buffer.add(make_step(5, 0))
+    assert buffer.add_all([make_step(5, 0), make_step(5, 1)]) == [False, False]
     assert len(calls) == 5
 
 

@@ -33,7 +33,7 @@ class Model:
     refused: int = 0
     verdicts: dict = field(default_factory=dict)
 
-    def add(self, step) -> None:
+    def add(self, step) -> bool:
         position = (step.epoch, step.episode_id, step.step_index)
         old = self.newest.get(step.actor_id)
         if old is not None:
@@ -41,7 +41,7 @@ class Model:
             last = (before.epoch, before.episode_id, before.step_index)
             if position <= last or (position[:2] == last[:2] and before.is_last):
                 self.refused += 1
-                return
+                return False
         entry = Entry(step, step.segment == 1)
         new = [entry]
         if step.final_obs is not None:
@@ -57,6 +57,7 @@ class Model:
             old.after = entry
         self.entries += new
         self.newest[step.actor_id] = entry
+        return True
 
     def ready(self, entry) -> bool:
         return entry.step is not None and entry.after in self.entries
@@ -98,14 +99,14 @@ class BufferMachine(RuleBasedStateMachine):
     @initialize(capacity=st.integers(4, 40))
     def begin(self, capacity):
         self.buffer = type(self).make_buffer(capacity)
+        self.slow = type(self).make_buffer(capacity)  # gets the same steps one by one
         self.model = Model(capacity)
         self.at = {}
 
-    def feed(self, actor, **facts):
+    def next_step(self, actor, **facts):
         epoch, episode, index = self.at[actor]
-        step = type(self).make_step(episode, index, actor=actor, epoch=epoch, reward=float(index + 1), **facts)
-        self.model.add(step)
-        self.buffer.add(step)
+        self.at[actor] = (epoch, episode, index + 1)
+        return type(self).make_step(episode, index, actor=actor, epoch=epoch, reward=float(index + 1), **facts)
 
     @rule(
         actor=st.integers(0, 2),
@@ -114,14 +115,19 @@ class BufferMachine(RuleBasedStateMachine):
         demo=st.sampled_from([True, False, None]),
         end=st.sampled_from(["", "", "terminated", "truncated"]),
         final=st.booleans(),
+        twice=st.booleans(),
     )
-    def steps(self, actor, count, human, demo, end, final):
-        epoch, episode, index = self.at.setdefault(actor, (0, 0, 0))
+    def steps(self, actor, count, human, demo, end, final, twice):
+        epoch, episode, _ = self.at.setdefault(actor, (0, 0, 0))
         demo = episode % 3 == 0 if demo is None else demo  # an episode may change its kind
-        for left in reversed(range(count)):
-            self.feed(actor, human=human, demo=demo, end=end if left == 0 else "", final=final)
-            epoch, episode, index = self.at[actor]
-            self.at[actor] = (epoch, episode, index + 1)
+        steps = [
+            self.next_step(actor, human=human, demo=demo, end="" if left else end, final=final)
+            for left in reversed(range(count))
+        ]
+        steps += steps[-1:] * twice
+        expected = [self.model.add(step) for step in steps]
+        assert self.buffer.add_all(steps) == expected
+        assert [self.slow.add(step) for step in steps] == expected
         if end:
             self.at[actor] = (epoch, episode + 1, 0)
 
@@ -145,6 +151,7 @@ class BufferMachine(RuleBasedStateMachine):
         key = (f"actor{actor}", epoch, episode)
         self.model.verdicts[key] = verdict
         self.buffer.judge({key: verdict})
+        self.slow.judge({key: verdict})
 
     @invariant()
     def same_rows(self):
@@ -155,6 +162,9 @@ class BufferMachine(RuleBasedStateMachine):
         human = [e for e in expected if not e.demo and e.step.is_human]
         assert self.buffer.sizes == {"demo": len(demo), "intervention": len(human), "online": len(expected) - len(demo)}
         assert self.buffer.counters["refused"] == self.model.refused
+        assert self.buffer.counters == self.slow.counters
+        for pool in self.buffer.sizes:  # in the same order: equal generators give equal batches
+            assert self.buffer.rows(pool).tolist() == self.slow.rows(pool).tolist()
 
     @rule(seed=st.integers(0, 5), n_step=st.integers(1, 5), cut=st.booleans())
     def sample(self, seed, n_step, cut):

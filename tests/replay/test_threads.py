@@ -78,6 +78,26 @@ def test_a_slot_that_is_read_is_overwritten_afterwards(slow, make_step):
     assert 0 not in draw(buffer)["obs/id"][:, 3]
 
 
+def test_no_batch_begins_while_a_group_waits_half_way(slow, make_step):
+    buffer, frames = slow
+    rows = np.array([2])
+    reader, _ = in_thread(lambda: buffer.observations(rows, ("id",)))
+    assert frames.gathering.wait(WAIT_S)
+    frames.gathering.clear()
+    writer, added = in_thread(lambda: buffer.add_all([make_step(0, t) for t in range(20, 24)]))
+    writer.join(0.05)
+    assert writer.is_alive()  # two have their slots, whose frames are not there yet; the third waits for its own
+    assert buffer.counters["evicted"] == 2
+    later, batches = in_thread(lambda: draw(buffer))
+    assert not frames.gathering.wait(0.05)
+    frames.go_on.set()
+    for thread in (reader, writer, later):
+        thread.join(WAIT_S)
+    assert added == [[True] * 4]
+    assert_whole(batches[0])
+    assert set(range(20, 23)) < set(batches[0]["obs/id"][:, 3].astype(int))
+
+
 def test_a_step_does_not_wait_for_others_slots(slow, make_step):
     buffer, frames = slow
     rows = np.array([10])
