@@ -17,6 +17,7 @@ from robot_hil.data.labels import EpisodeKey, Verdict
 from robot_hil.data.specs import EnvSpec
 from robot_hil.data.step import Segment, Step
 from robot_hil.errors import ConfigError
+from robot_hil.replay.log_reader import StepLogReader
 from robot_hil.replay.step_log import StepLog
 from robot_hil.report.labels import read_labels
 from robot_hil.report.metrics import EpisodeRow, JsonlSink
@@ -74,7 +75,7 @@ def adopt(source: Path, experiment: "Experiment", run: RunFolder) -> int:
     other.config()
     spec = _spec(experiment)
     bad = {key for key, row in read_labels(source).items() if row.verdict is not Verdict.SUCCESS}
-    with StepLog(other.steps) as log:
+    with closing(StepLogReader(other.steps)) as log:
         demos = [step for step in log.steps() if step.segment is Segment.DEMO]
     steps = [step for step in demos if (step.actor_id, step.epoch, step.episode_id) not in bad]
     if not steps:

@@ -26,7 +26,7 @@ from robot_hil.report.metrics import (
 from robot_hil.report.summary import SUMMARY_FILE
 
 CONFIG_FILE = "config.json"
-LIBRARIES = ("gymnasium", "lmdb", "mujoco", "numpy", "pyzmq", "robot_hil", "torch")
+LIBRARIES = ("gymnasium", "mujoco", "numpy", "pyzmq", "robot_hil", "torch")
 CHANGEABLE = ("goal", "eval_episodes", "backend", "device")
 """What may differ when a run is resumed: it decides when to stop, not what is learnt."""
 

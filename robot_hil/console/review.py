@@ -161,7 +161,7 @@ class Review:
     def _refresh(self) -> None:
         """Take in what was written since the last look."""
         learnt = self.folder / "steps"
-        path = learnt if (learnt / "data.mdb").exists() else self.folder / "spool"
+        path = learnt if StepLogReader(learnt).file is not None else self.folder / "spool"
         if path != self._reader.path:
             self._reader.close()
             self._reader = StepLogReader(path)

@@ -1,40 +1,28 @@
-"""The learner's step log: an LMDB folder of encoded steps of all actors.
+"""The learner's step log: a folder of encoded steps of all actors, appended to a chain of files.
 
-Every `append` is one durable transaction: after it returned, the steps survive a kill and a power cut; when it raises,
-none of them is in the log. Steps are known by (actor, epoch, seq), so appending twice changes nothing.
+After `append` returned, or `write` and a `sync` begun after it, steps survive a kill and a power cut; when it raises,
+none of them is in the log. Steps are known by (actor, epoch, seq), so appending twice changes nothing. What the log
+knows besides its steps stands at the beginning of each file; so opening it reads only the last one.
 """
 
-import struct
+import contextlib
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-import lmdb
 import msgspec
 
 from robot_hil.data import codec
-from robot_hil.data.fingerprint import differences
 from robot_hil.data.step import Step
 from robot_hil.errors import SpecError, StorageError
-from robot_hil.replay.marks import Mark, Marks, actor_of, check_actor, epoch_name
+from robot_hil.replay.chain import Chain
+from robot_hil.replay.marks import Mark, check_actor
+from robot_hil.replay.segment import Segment
 
-T = TypeVar("T")
-_FORMAT = 1
-_U64 = struct.Struct(">Q")
-_CHUNK = 64
-
-
-def arrival_key(number: int) -> bytes:
-    """Return the key under which the step with this arrival number is stored."""
-    return _U64.pack(number)
-
-
-def arrival_of(key: bytes | memoryview) -> int:
-    """Return the arrival number that `arrival_key` made `key` of."""
-    return int(_U64.unpack(key)[0])
+_SEGMENT_BYTES = 64 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,15 +30,13 @@ class StepLogInfo:
     """Counters of a step log; `duplicates` counts since it was opened, the rest is what the disk says."""
 
     steps: int
-    """Steps held now."""
-    appended: int
-    """Steps ever appended, trimmed ones included."""
+    """Steps held."""
     duplicates: int
     """Steps offered again and not stored twice."""
     lost: int
     """Sequence numbers below the newest one that never came."""
     bytes: int
-    """Size of the map in use."""
+    """Size of the files."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,52 +49,71 @@ class Appended:
     """Sequence numbers given up."""
 
 
+class _State(msgspec.Struct):
+    """What a log knows besides its steps."""
+
+    marks: dict[str, dict[int, Mark]] = msgspec.field(default_factory=dict)
+    """By actor and epoch."""
+    last_episodes: dict[str, int] = msgspec.field(default_factory=dict)
+    epochs: dict[str, int] = msgspec.field(default_factory=dict)
+    """The newest number that `new_epoch` gave."""
+    values: dict[str, Any] = msgspec.field(default_factory=dict)
+
+    def mark(self, actor_id: str, epoch: int) -> Mark:
+        """Return what is known of an epoch, to be changed."""
+        return self.marks.setdefault(actor_id, {}).setdefault(epoch, Mark())
+
+    def enter(self, key: codec.StepKey | Step) -> None:
+        """Take in a step that was not there."""
+        self.mark(key.actor_id, key.epoch).enter(key.seq)
+        self.last_episodes[key.actor_id] = max(self.last_episodes.get(key.actor_id, -1), key.episode_id)
+
+
 class StepLog:
     """A durable, idempotent log of steps in one folder. Thread-safe; one process at a time (beside `StepLogReader`s).
 
     `meta` (run id, specification, task...) is stored by the first `open` and compared by later ones, so that a folder
-    of another task is refused instead of mixed up. `max_bytes` bounds the folder; beyond it appending raises.
+    of another task is refused instead of mixed up. `max_bytes` bounds the folder; beyond it appending raises. Without
+    `sync` nothing waits for the disk: steps survive a kill only.
     """
 
     def __init__(
         self, path: Path | str, meta: Mapping[str, Any] | None = None, *, max_bytes: int = 1 << 40, sync: bool = True
     ) -> None:
         self.path = Path(path)
-        self._meta = dict(meta or {})
-        self._max_bytes = max_bytes
-        self._sync = sync
-        self._lock = threading.RLock()
-        self._env: Any = None
+        self._chain = Chain(self.path, "step log", meta or {}, max_bytes, "Raise the limit or start another run.")
+        self._durable = sync
+        self._state = _State()
         self._duplicates = 0
+        self._lock = threading.RLock()
+        """Guards everything; held for microseconds, or while a file is begun."""
+        self._syncing = threading.RLock()
+        """Held by who waits for the disk or begins a file; taken before `_lock`."""
+        self._synced = 0
+        """Steps that the disk has."""
+        self._remember = False
+        """Whether the state has changed by more than steps since the last file was begun."""
 
     def open(self) -> "StepLog":
         """Open or create the folder and compare `meta`; legal twice. Raises `StorageError`."""
-        with self._lock:
-            if self._env is not None:
-                return self
-            try:
-                self.path.mkdir(parents=True, exist_ok=True)
-                env = lmdb.open(str(self.path), max_dbs=4, map_size=1 << 26, sync=self._sync, readahead=False)
-                self._steps, self._info, self._marks = env.open_db(b"steps"), env.open_db(b"meta"), Marks(env)
-            except (lmdb.Error, OSError) as error:
-                raise StorageError(
-                    f"step log {self.path} cannot be opened: {error}. Check that the disk has room, the folder is "
-                    f"yours, and no other process is using it."
-                ) from error
-            self._env = env
-            try:
-                self._check_meta()
-            except BaseException:
-                self.close()
-                raise
-            return self
+        with self._syncing, self._lock:
+            if not self._chain.is_open:
+                self._chain.open()
+                try:
+                    self._load()
+                except BaseException:
+                    self.close()
+                    raise
+        return self
 
     def close(self) -> None:
-        """Close the folder; legal twice."""
-        with self._lock:
-            if self._env is not None:
-                self._env.close()
-                self._env = None
+        """Make everything durable and close the folder; legal twice."""
+        with self._syncing, self._lock:
+            try:
+                if self._chain.is_open and self._durable:
+                    self._chain.sync()
+            finally:
+                self._chain.close()
 
     def __enter__(self) -> "StepLog":
         return self.open()
@@ -131,92 +136,110 @@ class StepLog:
 
         With `gaps_are_lost` no number below the newest given is waited for any longer: their actor has them no more.
         """
+        done = self.write(blobs, keys, gaps_are_lost=gaps_are_lost)
+        self.sync()
+        return done
+
+    def write(
+        self, blobs: Sequence[codec.Blob], keys: Sequence[codec.StepKey | Step], *, gaps_are_lost: bool = False
+    ) -> Appended:
+        """Do as `append`, but leave waiting for the disk to a `sync`, which another thread may be in meanwhile."""
         for key in keys:
             check_actor(key.actor_id)
             if key.seq < 0:
                 raise SpecError(f"step {key.episode_id}:{key.step_index} has no sequence number; give it one, from 0.")
-
-        def store(txn: Any) -> Appended:
-            marks: dict[tuple[str, int], tuple[bytes, Mark]] = {}
-            first = count = self._next_arrival(txn)
-            new: list[int] = []
-            for place, (key, blob) in enumerate(zip(keys, blobs, strict=True)):
-                epoch = (key.actor_id, key.epoch)
-                if epoch not in marks:
-                    name = epoch_name(*epoch)
-                    marks[epoch] = (name, self._marks.read(txn, name))
-                number = arrival_key(count)
-                if self._marks.enter(txn, *marks[epoch], key.seq, number):
-                    txn.put(number, blob, append=True, db=self._steps)
-                    count += 1
+        with self._lock:
+            self._opened()
+            new, seen = [], set[tuple[str, int, int]]()
+            for place, key in enumerate(keys):
+                name = key.actor_id, key.epoch, key.seq
+                if name not in seen and not self._state.mark(*name[:2]).has(key.seq):
                     new.append(place)
+                    seen.add(name)
+            if new:
+                self._chain.append([blobs[place] for place in new], [keys[place] for place in new])
+            for place in new:
+                self._state.enter(keys[place])
             lost = 0
-            for name, mark in marks.values():
-                if gaps_are_lost:
-                    lost += self._marks.give_up(txn, name, mark, mark.end)
-                self._marks.write(txn, name, mark)
-            if count > first:
-                txn.put(b"arrivals", _U64.pack(count), db=self._info)
+            if gaps_are_lost:
+                marks = [self._state.mark(*epoch) for epoch in dict.fromkeys((key.actor_id, key.epoch) for key in keys)]
+                lost = sum(mark.give_up(mark.end) for mark in marks)
+                self._remember |= lost > 0
+            self._duplicates += len(blobs) - len(new)
             return Appended(new=tuple(new), lost=lost)
 
-        done = self._write(store) if blobs else Appended(new=(), lost=0)
-        self._duplicates += len(blobs) - len(done.new)
-        return done
+    def sync(self) -> None:
+        """Wait until all that was written before this call is on the disk.
+
+        When the disk fails, what it does not have leaves the log, which is closed: `open` it again.
+        """
+        with self._syncing:
+            with self._lock:
+                self._opened()
+                end = self._chain.end
+            if end > self._synced:
+                self._wait_for_disk()
+            with self._lock:
+                self._synced = max(end, self._synced)
+                if self._remember or self._chain.last.size > _SEGMENT_BYTES:
+                    self._wait_for_disk()
+                    self._synced = self._chain.end
+                    with contextlib.suppress(StorageError):  # for lack of room: the next step will say so
+                        self._begin()
 
     def high_water(self, actor_id: str, epoch: int) -> int:
         """Return the last sequence number up to which nothing is missing; -1 for none."""
-        name = epoch_name(actor_id, epoch)
-        return self._read(lambda txn: self._marks.read(txn, name).next) - 1
+        check_actor(actor_id)
+        with self._lock:
+            self._opened()
+            return self._state.marks.get(actor_id, {}).get(epoch, Mark()).next - 1
 
     def skip_to(self, actor_id: str, epoch: int, seq: int) -> int:
         """Give up on all missing numbers below `seq` (their actor no longer has them); return how many are lost."""
         if seq <= self.high_water(actor_id, epoch) + 1:
             return 0
-
-        def skip(txn: Any) -> int:
-            name = epoch_name(actor_id, epoch)
-            mark = self._marks.read(txn, name)
-            lost = self._marks.give_up(txn, name, mark, seq)
-            self._marks.write(txn, name, mark)
+        with self._syncing, self._lock:
+            lost = self._state.mark(actor_id, epoch).give_up(seq)
+            self._remember = True
+            self._begin()
             return lost
-
-        return self._write(skip)
 
     def new_epoch(self, actor_id: str) -> int:
         """Return a number that this log never gave this actor before, from 1; durable. Call once per actor start."""
         check_actor(actor_id)
-        key = b"epoch:" + actor_id.encode()
-
-        def bump(txn: Any) -> int:
-            value = txn.get(key, db=self._info)
-            epoch = 1 + (msgspec.msgpack.decode(value, type=int) if value else 0)
-            txn.put(key, msgspec.msgpack.encode(epoch), db=self._info)
+        with self._syncing, self._lock:
+            self._opened()
+            self._state.epochs[actor_id] = epoch = self._state.epochs.get(actor_id, 0) + 1
+            self._begin()
             return epoch
-
-        return self._write(bump)
 
     def get_meta(self, key: str) -> Any:
         """Return the plain value stored under `key`; None when there is none."""
-        value = self._read(lambda txn: txn.get(b"user:" + key.encode(), db=self._info))
-        return None if value is None else msgspec.msgpack.decode(value)
+        with self._lock:
+            self._opened()
+            return self._state.values.get(key)
 
     def set_meta(self, key: str, value: Any) -> None:
-        """Store a plain value (dict, list, number, text) under `key`, durably."""
-        encoded = msgspec.msgpack.encode(value)
-        self._write(lambda txn: txn.put(b"user:" + key.encode(), encoded, db=self._info))
+        """Store a plain value (dict, list, number, text) under `key`, durably. Begins a file: for rare events."""
+        with self._syncing, self._lock:
+            self._opened()
+            before = self._state.values
+            self._state.values = before | {key: value}
+            try:
+                self._begin()
+            except BaseException:
+                self._state.values = before
+                raise
 
     def blobs(self, start: int = 0) -> Iterator[tuple[int, bytes]]:
         """Yield (arrival number, blob) in order of arrival from arrival number `start`; CRC checked.
 
         Appending meanwhile is legal. A damaged record raises `StorageError` that names it.
         """
-        position: int | None = start
-        while position is not None:
-            rows = self._read(partial(self._scan, first=_U64.pack(position)))
-            for number, blob in rows:
-                arrival = _U64.unpack(number)[0]
-                yield arrival, self._checked(blob, f"record {arrival}")
-            position = arrival + 1 if rows else None
+        number = start
+        while (blob := self._blob(number)) is not None:
+            yield number, blob
+            number += 1
 
     def steps(self, start: int = 0) -> Iterator[Step]:
         """Yield decoded steps in order of arrival, as `blobs`."""
@@ -224,91 +247,75 @@ class StepLog:
 
     def last_episode(self, actor_id: str) -> int:
         """Return the largest episode id ever appended for this actor; -1 for none. For numbering on after a restart."""
-
-        def read(txn: Any) -> int:
-            last = -1
-            for name in self._marks.names(txn):
-                record = self._marks.newest(txn, name) if actor_of(name) == actor_id else None
-                if record is not None:
-                    last = max(last, codec.peek(txn.get(record, db=self._steps)).episode_id)
-            return last
-
-        return self._read(read)
+        with self._lock:
+            self._opened()
+            return self._state.last_episodes.get(actor_id, -1)
 
     def info(self) -> StepLogInfo:
         """Return counters."""
-
-        def read(txn: Any) -> StepLogInfo:
-            return StepLogInfo(
-                steps=txn.stat(self._steps)["entries"],
-                appended=self._next_arrival(txn),
-                duplicates=self._duplicates,
-                lost=sum(self._marks.read(txn, name).missing for name in self._marks.names(txn)),
-                bytes=(self._env.info()["last_pgno"] + 1) * self._env.stat()["psize"],
-            )
-
-        return self._read(read)
-
-    def _next_arrival(self, txn: Any) -> int:
-        value = txn.get(b"arrivals", db=self._info)
-        return int(_U64.unpack(value)[0]) if value else 0
-
-    def _scan(self, txn: Any, first: bytes) -> list[tuple[bytes, bytes]]:
-        """Return the next records by arrival, a bounded number, so that no transaction stays open between them."""
-        cursor = txn.cursor(db=self._steps)
-        rows: list[tuple[bytes, bytes]] = []
-        found = cursor.set_range(first)
-        while found and len(rows) < _CHUNK:
-            rows.append(cursor.item())
-            found = cursor.next()
-        return rows
-
-    def _checked(self, blob: bytes, name: str) -> bytes:
-        try:
-            codec.verify(blob)
-        except SpecError as error:
-            raise StorageError(f"{name} in step log {self.path} is damaged: {error} Restore the folder.") from error
-        return blob
-
-    def _check_meta(self) -> None:
-        stored = self.get_meta("log")
-        if stored is None:
-            self.set_meta("log", {"format": _FORMAT, **self._meta})
-            return
-        wanted = {"format": _FORMAT, **self._meta}
-        lines = differences({key: stored.get(key) for key in wanted}, wanted, "the folder", "this run")
-        if lines:
-            raise StorageError(
-                f"{self.path} holds the steps of another run: {'; '.join(lines)}. "
-                f"Choose another folder (--out), or start with the settings it was made with."
-            )
-
-    def _read(self, work: Callable[[Any], T]) -> T:
-        with self._lock, self._opened().begin() as txn:
-            return work(txn)
-
-    def _write(self, work: Callable[[Any], T]) -> T:
         with self._lock:
-            env = self._opened()
-            while True:
-                try:
-                    with env.begin(write=True) as txn:
-                        return work(txn)
-                except lmdb.MapFullError as error:
-                    size = env.info()["map_size"]
-                    if 2 * size > self._max_bytes:
-                        raise StorageError(
-                            f"step log {self.path} has reached its limit of {self._max_bytes} bytes; nothing was lost, "
-                            f"but the newest steps are not stored. Raise the limit or start another run."
-                        ) from error
-                    env.set_mapsize(2 * size)
-                except (lmdb.Error, OSError) as error:
-                    raise StorageError(
-                        f"step log {self.path} cannot be written: {error}. All earlier steps are safe, the newest are "
-                        f"not stored. Free some room on the disk and start again with --resume."
-                    ) from error
+            self._opened()
+            return StepLogInfo(
+                steps=self._chain.end,
+                duplicates=self._duplicates,
+                lost=sum(mark.missing for epochs in self._state.marks.values() for mark in epochs.values()),
+                bytes=self._chain.size,
+            )
 
-    def _opened(self) -> Any:
-        if self._env is None:
+    def _load(self) -> None:
+        self._state, self._remember = _State(), False
+        if not self._chain.segments:
+            self._begin()
+            return
+        self._state = msgspec.msgpack.decode(self._chain.last.header.state, type=_State)
+        for key in self._chain.verify(self._chain.last):
+            if not self._state.mark(key.actor_id, key.epoch).has(key.seq):
+                self._state.enter(key)
+        self._synced = self._chain.end
+
+    def _begin(self) -> None:
+        """Begin a file; what the log knows now stands in it."""
+        self._chain.begin(0, self._state)
+        self._synced, self._remember = self._chain.end, False
+
+    def _wait_for_disk(self) -> None:
+        """Sync the last file; when that fails, drop what the disk may not have: it must not seem to be stored later."""
+        if not self._durable:
+            return
+        try:
+            self._chain.sync()
+        except StorageError:
+            with self._lock:
+                with contextlib.suppress(OSError):
+                    self._chain.last.cut(self._synced - self._chain.last.header.first)
+                self._chain.close()
+            raise
+
+    def _blob(self, number: int) -> bytes | None:
+        with self._lock:
+            self._opened()
+            if number >= self._chain.end:
+                return None
+            segments = self._chain.segments
+            place = bisect_right(segments, number, key=lambda one: one.header.first) - 1
+            one, is_last = segments[place], place == len(segments) - 1
+            try:
+                blob = self._read(one, number, self._chain.end if is_last else segments[place + 1].header.first)
+            except (StorageError, OSError) as error:
+                raise StorageError(
+                    f"record {number} in step log {self.path} is damaged: {error} Restore the folder."
+                ) from error
+            if not is_last and number + 1 == segments[place + 1].header.first:
+                one.close()
+            return blob
+
+    def _read(self, one: Segment, number: int, end: int) -> bytes:
+        if not len(one):
+            one.scan(checksums=False)
+        if one.header.first + len(one) != end:
+            raise StorageError(f"{one.path} has {len(one)} whole steps of {end - one.header.first}.")
+        return one.blob(number - one.header.first)
+
+    def _opened(self) -> None:
+        if not self._chain.is_open:
             raise StorageError(f"step log {self.path} is not open; call open() first.")
-        return self._env

@@ -98,7 +98,7 @@ class IngestServer:
         """Listen and receive; legal twice. Raises `TransportError` when the port is in use."""
         if self._thread is None:
             self._server = ServerSocket(self._wanted_endpoint, self._keys, protocol.MAX_MESSAGE)
-            self._progress = msgspec.structs.replace(self._progress, steps_ingested=self._step_log.info().appended)
+            self._progress = msgspec.structs.replace(self._progress, steps_ingested=self._step_log.info().steps)
             self._thread = threading.Thread(target=self._run, name="ingest", daemon=True)
             self._thread.start()
         return self

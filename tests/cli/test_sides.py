@@ -27,7 +27,7 @@ def test_a_port_in_use_is_said_in_one_line(shell: Shell) -> None:
     steps, weights = free_ports(2)
     common = ("--endpoint", f"tcp://127.0.0.1:{steps}", "--weights-endpoint", f"tcp://127.0.0.1:{weights}")
     first = shell.start("learner", "pick_cube_state", *common, "--out", "first")
-    until((shell.folder / "first/steps/data.mdb").exists)
+    until((shell.folder / "first/steps/lock").exists)
     output = shell.run("learner", "pick_cube_state", *common, "--out", "second", code=1)
     last = output.splitlines()[-1]
     assert last.startswith("robot-hil: ")

@@ -244,14 +244,15 @@ def test_what_is_not_there_is_said(path: str, status: int, text: str, review: Re
 def test_a_log_that_cannot_be_read_is_said_and_may_become_whole(review: Review, small_step: Make) -> None:
     folder = review.folder / "steps"
     folder.mkdir()
-    (folder / "data.mdb").write_bytes(b"x" * 8192)
+    broken = folder / "0000000000000000.steps"
+    broken.write_bytes(b"x" * 8192)
+    (folder / "lock").touch()
 
     async def work(client: TestClient) -> None:
         answer = await client.get("/api/episodes", headers=RIGHT)
         assert answer.status == 503
         assert "cannot be read" in (await answer.json())["error"]
-        (folder / "data.mdb").unlink()
-        (folder / "lock.mdb").unlink(missing_ok=True)
+        broken.unlink()
         write(folder, episode(small_step, 0, first_seq=0))
         answer = await client.get("/api/episodes", headers=RIGHT)
         assert len((await answer.json())["episodes"]) == 1
@@ -280,7 +281,7 @@ with StepLog(sys.argv[1], sync=False) as log:
 
 
 def test_it_reads_while_another_process_writes(review: Review) -> None:
-    """110 MB come in meanwhile, more than the log's first map."""
+    """110 MB come in meanwhile, more than one file of the log."""
     command = [sys.executable, "-c", _ACTOR, str(review.folder / "steps")]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         newest = -1

@@ -17,7 +17,7 @@ from robot_hil.data.specs import EnvSpec
 from robot_hil.errors import StorageError
 from robot_hil.replay import spool as module
 from robot_hil.replay.spool import Spool
-from robot_hil.replay.spool_reader import SpoolReader
+from robot_hil.replay.log_reader import StepLogReader
 
 Blob = Callable[..., bytes]
 
@@ -43,7 +43,7 @@ def seqs(blobs: list[bytes]) -> list[int]:
 
 
 def files(path: Path) -> list[str]:
-    return sorted(file.name for file in path.glob("*.spool"))
+    return sorted(file.name for file in path.glob("*.steps"))
 
 
 def test_steps_come_back_after_a_restart(tmp_path, blob: Blob) -> None:
@@ -91,7 +91,7 @@ def test_it_may_have_more_files_than_a_process_may_open(tmp_path, blob: Blob, sm
         return len(os.listdir("/proc/self/fd"))
 
     before = handles()
-    with Spool(tmp_path / "spool", {}) as spool, closing(SpoolReader(tmp_path / "spool")) as reader:
+    with Spool(tmp_path / "spool", {}) as spool, closing(StepLogReader(tmp_path / "spool")) as reader:
         spool.begin_epoch()
         for seq in range(60):
             spool.append([blob(seq)])
@@ -100,13 +100,13 @@ def test_it_may_have_more_files_than_a_process_may_open(tmp_path, blob: Blob, sm
         assert seqs(spool.read(1, 0, 100)) == list(range(60))
         assert reader.bounds() == (0, 60)
         assert len(reader.headers(0)) == 60
-        assert spool.size == sum(file.stat().st_size for file in spool.path.glob("*.spool"))
+        assert spool.size == sum(file.stat().st_size for file in spool.path.glob("*.steps"))
         spool.release(1, 30)
-        assert spool.size == sum(file.stat().st_size for file in spool.path.glob("*.spool"))
+        assert spool.size == sum(file.stat().st_size for file in spool.path.glob("*.steps"))
         assert handles() <= before + 3
     with Spool(tmp_path / "spool", {}) as spool:
         assert seqs(spool.read(1, 30, 100)) == list(range(30, 60))
-        assert spool.size == sum(file.stat().st_size for file in spool.path.glob("*.spool"))
+        assert spool.size == sum(file.stat().st_size for file in spool.path.glob("*.steps"))
         assert handles() <= before + 3
 
 
@@ -312,7 +312,7 @@ def make_machine(tmp_path_factory, small_step, small_spec: EnvSpec) -> type[Rule
         def __init__(self) -> None:
             super().__init__()
             self.path = tmp_path_factory.mktemp("machine") / "spool"
-            self.reader = SpoolReader(self.path)
+            self.reader = StepLogReader(self.path)
             self.epoch = self.next = 0
             self.held: dict[int, list[int]] = {}
             self.released: dict[int, int] = {}

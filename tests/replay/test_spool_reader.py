@@ -41,7 +41,7 @@ def test_a_half_written_step_waits_for_its_end(tmp_path, small_step) -> None:
     with Spool(tmp_path / "spool", {}) as spool:
         spool.begin_epoch()
         spool.append([codec.encode(small_step(0, epoch=1, seq=0))])
-    (path,) = (tmp_path / "spool").glob("*.spool")
+    (path,) = (tmp_path / "spool").glob("*.steps")
     more = codec.encode(small_step(1, epoch=1, seq=1))
     reader = StepLogReader(tmp_path / "spool")
     for cut in (1, 20, 100, len(more)):

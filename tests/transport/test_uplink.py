@@ -116,7 +116,7 @@ def test_what_the_spool_has_lost_is_counted_and_the_rest_arrives(tmp_path, small
     with Uplink(tmp_path / "spool", small_spec, endpoint="tcp://127.0.0.1:9", task="pick") as uplink:
         for number in range(5):
             uplink.put(small_step(number))
-    (path,) = (tmp_path / "spool").glob("*.spool")
+    (path,) = (tmp_path / "spool").glob("*.steps")
     content = bytearray(path.read_bytes())
     content[content.index(small_step(2).obs["front"].tobytes()) + 3] ^= 1
     path.write_bytes(content)
@@ -392,7 +392,7 @@ def test_only_the_right_keys_get_in(tmp_path, log, small_spec, small_step, until
 
 def test_a_full_spool_stops_the_actor_with_a_message(tmp_path, small_spec, small_step, until) -> None:
     with Uplink(tmp_path / "spool", small_spec, endpoint="tcp://127.0.0.1:9") as uplink:
-        uplink._delivery.spool._max_bytes = 1 << 20
+        uplink._delivery.spool._chain._max_bytes = 1 << 20
 
         def fill() -> None:
             for number in range(3000):

@@ -41,8 +41,9 @@ class Stored:
 
 def stored_episodes(run: RunFolder) -> tuple[StepLogReader, list[Stored]]:
     """Return the whole episodes of a run, also of one that is under way, and what reads them; close that."""
-    log = run.steps if (run.steps / "data.mdb").exists() else run.spool
-    reader = StepLogReader(log)
+    reader = StepLogReader(run.steps)
+    if reader.file is None:
+        reader = StepLogReader(run.spool)
     found: dict[EpisodeKey, Stored] = {}
     start = 0
     while rows := reader.headers(start):
