@@ -1,7 +1,7 @@
 """What an experiment is: environment, person, agent, method and numbers. A file per experiment holds one of these."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal
 
 from robot_hil.actor.arbiter import ArbiterConfig, TailDriver
@@ -11,7 +11,9 @@ from robot_hil.methods.anchored import Anchored
 from robot_hil.methods.base import Method
 from robot_hil.methods.bc import Bc
 from robot_hil.methods.hil_serl import HilSerl
+from robot_hil.methods.published import Published
 from robot_hil.policies.config import AnchoredConfig, BcConfig, EncoderConfig, HilSerlConfig
+from robot_hil.policies.registry import config_type
 
 BASELINE_UPDATES = 4
 """Critic updates per step of the HIL-SERL baseline, which prescribes none: its learner runs as fast as it can."""
@@ -112,6 +114,24 @@ class Experiment:
     def imitation(self) -> "Experiment":
         """The same experiment by behaviour cloning of demonstrations and corrections alone."""
         return replace(self, agent=BcConfig(), method=Bc(), learner=replace(self.learner, critic_warmup=0))
+
+    def taught_by(self, method: Published) -> "Experiment":
+        """The same experiment by a published method: its view, its algorithm, its numbers.
+
+        What the experiment says about the cameras stays; so do all its agent's numbers where it has that algorithm
+        already, or one that this one builds on.
+        """
+        kind = config_type(method.algorithm)
+        kept = [field.name for field in fields(self.agent)]
+        if not issubclass(kind, type(self.agent)):
+            kept = ["crops", "trunk", "precision"]
+        agent = kind(**{name: getattr(self.agent, name) for name in kept})
+        return replace(
+            self,
+            agent=replace(agent, **method.agent),
+            method=method.view,
+            learner=replace(self.learner, **method.learner),
+        )
 
     def arbiter(self, action_dim: int) -> ArbiterConfig:
         """Arbiter of a person with a dead-man switch: letting go hands over at once."""

@@ -195,6 +195,7 @@ class AnchoredRlpd(Seeing):
                 # The encoder serves the actor too: without this, features that tell human actions apart would fade.
                 mean = nn.tanh(mlp(nn, params, "actor", self._actor, features))
                 total = error + losses.anchor_loss(mean, batch["action"], self._pull(trainer, batch))
+            total = total + self._critic_extra(nn, trainer, params, batch, features)
             return total, {"critic_loss": error / c.ensemble, "features": features, "look": look}
 
         _, seen = trainer.minimise("critic", loss)
@@ -215,31 +216,42 @@ class AnchoredRlpd(Seeing):
         return {"goal_error": error}
 
     def _update_actor(self, nn: Ops, trainer: Trainer, batch: Batch, features: A, noise: A) -> dict[str, A]:
-        c = self.config
-
         def loss(params: Params) -> tuple[A, dict[str, A]]:
-            raw = mlp(nn, params, "actor", self._actor, features)
-            values = self._q(nn, params, "critic", features, nn.tanh(raw + c.exploration * noise))
-            q = nn.mean(values, 0) - c.caution * nn.sqrt(nn.variance(values, 0) + 1e-8)
-            total = losses.policy_loss(q, batch["actor_weight"])
-            metrics = {"q_mean": nn.mean(values)}
-            if c.anchor > 0:
-                pull = self._pull(trainer, batch)
-                if c.anchor_q_filter:
-                    q_human = nn.mean(self._q(nn, params, "critic", features, batch["action"]), 0)
-                    better = nn.float32(losses.q_filter(q_human, nn.mean(values, 0), 0.0))
-                    pulled = nn.float32(pull > 0)
-                    metrics["human_better"] = nn.sum(better * pulled) / nn.maximum(nn.sum(pulled), nn.array(1.0))
-                    pull = pull * nn.stop_gradient(better)
-                anchor = losses.anchor_loss(nn.tanh(raw), batch["action"], pull)
-                metrics["anchor_loss"] = anchor
-                total = total + anchor
-            return total, metrics
+            return self._actor_loss(nn, trainer, params, batch, features, noise)
 
         total, metrics = trainer.minimise("actor", loss)
-        trainer.follow("actor/", c.actor_average)
+        trainer.follow("actor/", self.config.actor_average)
         trainer.tick("actor_updates")
         return metrics | {"actor_loss": total}
+
+    # Losses: what algorithms that build on this one change ---------------------------------------------------------
+
+    def _critic_extra(self, nn: Ops, trainer: Trainer, params: Params, batch: Batch, features: A) -> A:
+        """Return what is added to the critics' loss, a scalar; the features have gradients where the encoder learns."""
+        return 0.0
+
+    def _actor_loss(
+        self, nn: Ops, trainer: Trainer, params: Params, batch: Batch, features: A, noise: A
+    ) -> tuple[A, dict[str, A]]:
+        """Return the actor's loss and metrics; features (B, F) have no gradients, noise (B, A) is standard normal."""
+        c = self.config
+        raw = mlp(nn, params, "actor", self._actor, features)
+        values = self._q(nn, params, "critic", features, nn.tanh(raw + c.exploration * noise))
+        q = nn.mean(values, 0) - c.caution * nn.sqrt(nn.variance(values, 0) + 1e-8)
+        total = losses.policy_loss(q, batch["actor_weight"])
+        metrics = {"q_mean": nn.mean(values)}
+        if c.anchor > 0:
+            pull = self._pull(trainer, batch)
+            if c.anchor_q_filter:
+                q_human = nn.mean(self._q(nn, params, "critic", features, batch["action"]), 0)
+                better = nn.float32(losses.q_filter(q_human, nn.mean(values, 0), 0.0))
+                pulled = nn.float32(pull > 0)
+                metrics["human_better"] = nn.sum(better * pulled) / nn.maximum(nn.sum(pulled), nn.array(1.0))
+                pull = pull * nn.stop_gradient(better)
+            anchor = losses.anchor_loss(nn.tanh(raw), batch["action"], pull)
+            metrics["anchor_loss"] = anchor
+            total = total + anchor
+        return total, metrics
 
     # Parts -----------------------------------------------------------------------------------------------------
 

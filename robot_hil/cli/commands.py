@@ -24,12 +24,14 @@ def train(argv: Arguments, command: str = "train") -> int:
     """Train an experiment with two processes and a display, or in one process."""
     argv, resumed = _resumed(list(argv))
     _need_experiment(command, argv)
-    from robot_hil.cli import options
+    from robot_hil.cli import options, required
 
     given = options.value_of(argv, "--out")
     folder = resumed or (Path(given) if given and "--resume" in argv else None)
     parsed = options.parse(command, options.Train, argv, folder)
     made = parsed.options
+    require = required.require_parts if made.in_process else required.require_parts_apart
+    require(parsed.experiment)
     run = RunFolder(resumed or made.out or next_free(Path("runs"), "demo" if command == "demo" else argv[0]))
     if resumed or made.resume:
         run.config()
@@ -195,8 +197,15 @@ def experiments(argv: Arguments) -> int:
     return 0
 
 
+def methods(argv: Arguments) -> int:
+    """List the methods."""
+    from robot_hil.cli.methods import methods as work
+
+    return work(argv)
+
+
 def _side(command: str, argv: Arguments) -> "tuple[Parsed, RunFolder, Keys | None]":
-    from robot_hil.cli import options
+    from robot_hil.cli import options, required
     from robot_hil.transport.sockets import check_endpoint
 
     logging.getLogger("robot_hil").setLevel(logging.INFO)
@@ -206,6 +215,7 @@ def _side(command: str, argv: Arguments) -> "tuple[Parsed, RunFolder, Keys | Non
     secrets = _keys(made.keys)
     for endpoint in (made.endpoint, made.weights_endpoint):
         check_endpoint(endpoint, secrets)
+    required.require_parts(parsed.experiment, acts=command == "actor")
     run.join(parsed.experiment, parsed.argv, made.seed, stored=parsed.stored)
     run.lock(command)
     origin = options.clock_origin()
@@ -261,5 +271,6 @@ RUN: dict[str, Callable[[Arguments], int]] = {
     "eval": evaluate,
     "report": report,
     "experiments": experiments,
+    "methods": methods,
     "keys": keys,
 }

@@ -141,6 +141,13 @@ def with_imitation(experiment: "Experiment") -> "Experiment":
     return replace(experiment.imitation(), name=f"{experiment.name}_bc")
 
 
+def with_method(experiment: "Experiment", name: str) -> "Experiment":
+    """Return `experiment` by the published method `name`, under a name of its own."""
+    from robot_hil.methods import registry
+
+    return replace(experiment.taught_by(registry.get(name)), name=f"{experiment.name}_{name}")
+
+
 def with_operator(experiment: "Experiment") -> "Experiment":
     """Return `experiment` for a person with a real device: in real time, with time enough, no simulated person."""
     env_kwargs = dict(experiment.env_kwargs)

@@ -21,6 +21,7 @@ COMMANDS = {
     "eval": "let a learnt policy act alone and count successes",
     "report": "tables and plots of runs; several runs are compared",
     "experiments": "list the experiments",
+    "methods": "list the published methods that a run can learn by",
     "keys": "make the key file that actor and learner need between two machines",
 }
 EXAMPLES = """examples:

@@ -72,6 +72,8 @@ class Common(Operated):
     """Use the faithful HIL-SERL agent and method instead of ours."""
     imitation: bool = False
     """Imitate demonstrations and corrections, and nothing else: behaviour cloning, to compare with."""
+    method: str | None = None
+    """Learn by a published method, with its numbers; `robot-hil methods` lists them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -207,11 +209,14 @@ def value_of(argv: Sequence[str], name: str) -> str | None:
 
 
 def _changed(experiment: "Experiment", argv: Sequence[str]) -> "Experiment":
-    """Apply --baseline, --imitation and --env, which change what further options there are."""
+    """Apply --method, --baseline, --imitation and --env, which change what further options there are."""
     from robot_hil.cli import compose
 
-    if "--baseline" in argv and "--imitation" in argv:
-        raise UsageError("--baseline and --imitation are two agents; give one of them.")
+    method = value_of(argv, "--method")
+    if sum(("--baseline" in argv, "--imitation" in argv, method is not None)) > 1:
+        raise UsageError("--method, --baseline and --imitation each name an agent; give one of them.")
+    if method is not None:
+        experiment = compose.with_method(experiment, method)
     if "--baseline" in argv:
         experiment = compose.with_baseline(experiment)
     if "--imitation" in argv:

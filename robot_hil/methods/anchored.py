@@ -8,6 +8,7 @@ import numpy as np
 from robot_hil.data.specs import Array
 from robot_hil.errors import ConfigError
 from robot_hil.methods.base import Columns, Method
+from robot_hil.methods.published import Published
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,3 +64,13 @@ class Anchored(Method):
             reacting = columns["steps_to_onset"] <= self.reaction_steps
             reward = reward - reacting * np.float32(self.reaction_cost / self.reaction_steps)
         return reward, mask, cut
+
+
+METHOD = Published(
+    title="the default: three pools, n-step sums within one controller, a fading pull towards human actions",
+    source="this project, after RLPD",
+    family="reinforcement",
+    view=Anchored(n_step=5),
+    algorithm="anchored",
+    needs=("rewards",),
+)

@@ -2,11 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from robot_hil.data.specs import Array
 from robot_hil.errors import ConfigError
+
+if TYPE_CHECKING:
+    from robot_hil.methods.log import Log
 
 Columns = Mapping[str, Array]
 """Facts of n rows by name, (n, ...): the fields of a Step, `reward/<source>` (NaN where it did not speak), `is_human`,
@@ -24,6 +28,9 @@ class Method:
     the robot did; a person's word on reward stands above a model's, and that above the environment's; every row counts
     the same.
     """
+
+    surveys: ClassVar[bool] = False
+    """Whether `survey` has anything to say."""
 
     n_step: int = 1
     """Most rewards summed before bootstrapping, >= 1."""
@@ -70,6 +77,15 @@ class Method:
         """Return further batch entries, (n, ...) each; an entry of the batch with the same name is replaced.
 
         The batch already has `imitate`: 1 where a person drove and had not let go, demonstrations included, else 0.
+        """
+        return {}
+
+    def survey(self, log: "Log") -> Mapping[str, Array]:
+        """Return what only the whole log tells, e.g. returns or shares of classes: names -> (n, ...), float32.
+
+        Asked for now and then as the log grows, where `surveys` says so. Every entry becomes one of the batches before
+        `weights` is asked, except `draw` (n,), >= 0: how often a row is drawn in proportion to others of its pool.
+        A row newer than the last survey has 0 in all entries, and `draw` 1; the entry `surveyed`, 1 or 0, tells it.
         """
         return {}
 

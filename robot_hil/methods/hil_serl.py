@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from robot_hil.methods.base import Method
+from robot_hil.methods.published import Published
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -11,3 +12,14 @@ class HilSerl(Method):
 
     One-step targets, nothing cut at a hand-over. Unlike the original a time-out bootstraps.
     """
+
+
+METHOD = Published(
+    title="corrections count as demonstrations, half of each batch; a critic of its own for the gripper",
+    source="Luo et al. 2024, arXiv 2410.21845",
+    family="reinforcement",
+    view=HilSerl(),
+    algorithm="hil_serl",
+    learner={"gamma": 0.97, "clone_updates": 0, "critic_warmup": 0, "rounds_per_step": 2.0},
+    needs=("rewards",),
+)
