@@ -151,8 +151,8 @@ class Delivery:
         """Send what may be sent and hear what was answered; with `wait`, return when there is something to do."""
         now = time.monotonic()
         self._keep_in_touch(now)
-        self._make_safe()
         self._send_steps()
+        self._make_safe()
         self._release(now)
         assert self._client is not None
         if wait:

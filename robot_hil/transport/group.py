@@ -1,4 +1,4 @@
-"""Steps, of any number of actors, that one commit of the learner's log makes durable."""
+"""Steps, of any number of actors, that are written into the learner's log at once."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ from robot_hil.transport import protocol
 from robot_hil.transport.sessions import Session
 
 _FULL_BYTES = 2 << 20
-"""Larger groups cost more per step: LMDB then takes fresh memory from the system for each commit."""
+"""So much is written at once, and stays in the processor's cache until then."""
 
 
 @dataclass(slots=True)
@@ -22,8 +22,8 @@ class Group:
     blobs: list[codec.Blob] = field(default_factory=list)
     """Each is the message it came in, not a copy; so are the arrays of `steps`."""
     steps: list[Step] = field(default_factory=list)
-    peers: set[bytes] = field(default_factory=set)
-    """Whom to acknowledge."""
+    ends: dict[tuple[bytes, int], int] = field(default_factory=dict)
+    """What to acknowledge: first sequence number after those of this group, by peer and epoch."""
     size: int = 0
     """Bytes in `blobs`."""
 
@@ -49,12 +49,11 @@ class Group:
             if step.actor_id != session.actor_id or step.epoch != header.epoch or step.epoch > session.epoch:
                 raise SpecError(f"step of {step.actor_id}/{step.epoch} came from {session.actor_id}/{session.epoch}.")
             check(step)
-        expected = session.marks.get(header.epoch, 0)
+        expected = session.received.get(header.epoch, 0)
         if header.after > expected:
             return False
-        session.marks[header.epoch] = max(expected, seqs[-1] + 1)
+        self.ends[peer, header.epoch] = session.received[header.epoch] = max(expected, seqs[-1] + 1)
         self.blobs += blobs
         self.steps += steps
         self.size += sum(map(len, blobs))
-        self.peers.add(peer)
         return True

@@ -1,4 +1,8 @@
-"""The learner's end of the uplink: receives steps, makes them durable, acknowledges, hands them on."""
+"""The learner's end of the uplink: receives steps, makes them durable, acknowledges, hands them on.
+
+Two threads: one talks to the actors, checks what they send and writes it into the log; the other waits for the disk and
+hands the steps on.
+"""
 
 import contextlib
 import logging
@@ -6,7 +10,7 @@ import math
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,6 +22,7 @@ from robot_hil.data.step import Step
 from robot_hil.errors import RobotHilError, SpecError, TransportError
 from robot_hil.replay.step_log import StepLog
 from robot_hil.transport import protocol
+from robot_hil.transport.committer import Committed, Committer
 from robot_hil.transport.group import Group
 from robot_hil.transport.keys import Keys
 from robot_hil.transport.protocol import Progress
@@ -40,7 +45,7 @@ class IngestInfo:
     actors: int = 0
     """Connected now."""
     steps: int = 0
-    """New steps made durable."""
+    """New steps written into the log."""
     duplicates: int = 0
     """Steps that came again and were not stored twice."""
     lost: int = 0
@@ -78,6 +83,9 @@ class IngestServer:
         self._max_backlog = max_backlog
         self._changed = threading.Condition()
         self._backlog: deque[Step] = deque()
+        self._committer = Committer(log, self._hand_on, self._fail)
+        self._confirmed: deque[Committed] = deque()
+        """What the disk has and the actors have not been told of."""
         self._reports: deque[tuple[str, dict[str, Any]]] = deque(maxlen=_MAX_REPORTS)
         self._sessions = Sessions(log, protocol.identity(spec, task, files), run_id)
         self._progress = Progress(step_budget=-1)
@@ -99,6 +107,7 @@ class IngestServer:
         if self._thread is None:
             self._server = ServerSocket(self._wanted_endpoint, self._keys, protocol.MAX_MESSAGE)
             self._progress = msgspec.structs.replace(self._progress, steps_ingested=self._step_log.info().steps)
+            self._committer.start()
             self._thread = threading.Thread(target=self._run, name="ingest", daemon=True)
             self._thread.start()
         return self
@@ -109,6 +118,7 @@ class IngestServer:
         self._waker.wake()
         if self._thread is not None:
             self._thread.join()
+            self._committer.stop()
         self._waker.close()
 
     def __enter__(self) -> "IngestServer":
@@ -168,21 +178,24 @@ class IngestServer:
 
     def _fail(self, error: RobotHilError) -> None:
         with self._changed:
-            self._error = error
+            self._error = self._error or error
             self._changed.notify_all()
+        self._waker.wake()
 
     def _serve(self, sock: "zmq.Socket[bytes]") -> None:
         full, idle = zmq.Poller(), zmq.Poller()
         full.register(sock, zmq.POLLIN)
         self._waker.register(full)
         self._waker.register(idle)
-        while not self._stopping:
+        while not self._stopping and self._error is None:
             self._crowded = True  # before the look: a `drain` after it then wakes the poll
             self._crowded = len(self._backlog) > self._max_backlog
             wait = math.ceil(1000 * max(0.0, self._news_due() - time.monotonic()))
             ready = [end for end, _ in (idle if self._crowded else full).poll(wait)]
             self._waker.drain()
-            answered = self._receive(sock) if sock in ready else set()
+            if sock in ready:
+                self._receive(sock)
+            answered = self._confirm()
             now = time.monotonic()
             if now >= self._news_due():
                 self._told, self._told_t = self._progress, now
@@ -208,8 +221,17 @@ class IngestServer:
             return self._told_t + _URGENT_EVERY_S
         return self._told_t + _HEARTBEAT_S
 
-    def _receive(self, sock: "zmq.Socket[bytes]") -> set[bytes]:
-        """Take what waits, up to a group, commit it, and return the peers to acknowledge."""
+    def _confirm(self) -> set[bytes]:
+        """Take note of what the disk has, and return the peers to tell."""
+        peers = set()
+        while self._confirmed:
+            for (peer, epoch), end in self._confirmed.popleft().group.ends.items():
+                self._sessions.confirm(peer, epoch, end)
+                peers.add(peer)
+        return peers
+
+    def _receive(self, sock: "zmq.Socket[bytes]") -> None:
+        """Take what waits, up to a group, and write it."""
         group = Group()
         with contextlib.suppress(zmq.Again):
             for _ in range(_MESSAGES_PER_COMMIT):
@@ -217,8 +239,7 @@ class IngestServer:
                 group = self._dispatch(sock, peer.bytes, frames, group)
                 if group.full:
                     break
-        self._commit(group)
-        return group.peers
+        self._write(group)
 
     def _dispatch(self, sock: "zmq.Socket[bytes]", peer: bytes, frames: list[zmq.Frame], group: Group) -> Group:
         """Deal with one message; return the group that waits for a commit afterwards."""
@@ -227,8 +248,9 @@ class IngestServer:
         try:
             if kind == protocol.HELLO:
                 # what came before the greeting counts in the answer to it
-                self._commit(group)
-                group = Group(peers=group.peers)
+                self._write(group)
+                self._step_log.sync()
+                group = Group()
                 self._greet(sock, peer, frames)
             elif session is None:
                 self._count(unwelcome=1)
@@ -252,19 +274,24 @@ class IngestServer:
                 _log.warning("dropped message %d: %s", self._info.refused, error)
         return group
 
-    def _commit(self, group: Group) -> None:
-        if not group.blobs:
-            return
-        # what is missing in between the actor itself no longer has
-        done = self._step_log.append(group.blobs, group.steps, gaps_are_lost=True)
-        if done.lost:
-            _log.error("%d steps were damaged or deleted on the actor's side and are lost", done.lost)
-        new = len(done.new)
-        self._count(steps=new, duplicates=len(group.steps) - new, lost=done.lost)
+    def _write(self, group: Group) -> None:
+        if group.blobs:
+            result = self._committer.write(group)
+            if result.lost:
+                _log.error("%d steps were damaged or deleted on the actor's side and are lost", result.lost)
+            new = len(result.new)
+            self._count(steps=new, duplicates=len(group.steps) - new, lost=result.lost)
+
+    def _hand_on(self, some: Sequence[Committed]) -> None:
+        """Let the learner have steps that the disk has, then the actors know."""
+        steps = [one.group.steps[place] for one in some for place in one.result.new]
         with self._changed:
-            self._progress = msgspec.structs.replace(self._progress, steps_ingested=self._progress.steps_ingested + new)
-            self._backlog.extend(group.steps[place] for place in done.new)
+            ingested = self._progress.steps_ingested + len(steps)
+            self._progress = msgspec.structs.replace(self._progress, steps_ingested=ingested)
+            self._backlog.extend(steps)
             self._changed.notify_all()
+        self._confirmed.extend(some)
+        self._waker.wake()
 
     def _greet(self, sock: "zmq.Socket[bytes]", peer: bytes, frames: list[zmq.Frame]) -> None:
         if len(frames) != 2:

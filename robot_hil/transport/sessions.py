@@ -19,7 +19,9 @@ class Session:
     actor_id: str
     epoch: int
     marks: dict[int, int]
-    """First sequence number not in the log, by epoch."""
+    """First sequence number not in the log on the disk, by epoch."""
+    received: dict[int, int]
+    """First sequence number that did not come, by epoch."""
 
 
 class Sessions:
@@ -40,6 +42,11 @@ class Sessions:
     def get(self, peer: bytes) -> Session | None:
         """Return the session of a peer, None when it is not welcome (any more)."""
         return self._sessions.get(peer)
+
+    def confirm(self, peer: bytes, epoch: int, end: int) -> None:
+        """Take in that the disk has the steps of a peer below `end`; legal for one that is not known."""
+        if session := self._sessions.get(peer):
+            session.marks[epoch] = max(end, session.marks.get(epoch, 0))
 
     def drop(self, peer: bytes) -> None:
         """Forget a peer; legal for one that is not known."""
@@ -62,7 +69,7 @@ class Sessions:
                 _log.error("actor %s holds %d steps of its start %d no more", hello.actor_id, gone, epoch)
             lost += gone
             marks[epoch] = self._step_log.high_water(hello.actor_id, epoch) + 1
-        session = self._sessions[peer] = Session(hello.actor_id, hello.epoch, marks)
+        session = self._sessions[peer] = Session(hello.actor_id, hello.epoch, marks, dict(marks))
         return session, lost
 
     def objection(self, hello: Hello) -> str:
