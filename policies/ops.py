@@ -102,6 +102,13 @@ class Ops(Protocol):
         """
         ...
 
+    def masked_sums(self, maps: A, masks: A) -> A:
+        """Sum every map over its places, weighted by its own masks: (B, n, places) and (n, places, e) -> (B, n, e).
+
+        Many tiny products with one operand each in common: what is quick for large ones is slow for these.
+        """
+        ...
+
     def layer_norm(self, x: A, epsilon: float = 1e-5) -> A:
         """Zero mean, unit variance along the last axis; no gain, no shift."""
         ...

@@ -10,6 +10,8 @@ import numpy as np
 from jax import Array as JaxArray
 from jax import lax
 
+from robot_hil.policies.jax.kernels import masked_sums
+
 _jnp: Any = jnp  # their overloads say less than `Ops` does
 _jax_nn: Any = jax.nn
 _lax: Any = lax
@@ -89,6 +91,8 @@ class JaxOps:
             x, kernel = x.astype(self._product), kernel.astype(self._product)
         product = jnp.matmul(x, kernel, preferred_element_type=jnp.float32)
         return product if bias is None else product + bias
+
+    masked_sums = staticmethod(masked_sums)
 
     def layer_norm(self, x: JaxArray, epsilon: float = 1e-5) -> JaxArray:
         centred = x - jnp.mean(x, -1, keepdims=True)

@@ -60,10 +60,9 @@ def init_embedding(name: str, spec: EmbeddingSpec, rng: np.random.Generator) -> 
 def embedding(nn: Ops, params: Params, name: str, spec: EmbeddingSpec, maps: A, vectors: A | None) -> A:
     """Embed maps (B, cameras * channels, places) and vectors (B, vectors) -> (B, features)."""
     rows = maps.shape[0]
-    # Places last: a channel's map is one line of cache, and the product over all channels reads it where it lies.
-    sums = nn.linear(nn.transpose(maps, (1, 0, 2)), params[f"{name}/masks"], None)  # (cameras * channels, B, e)
-    sums = sums.reshape(spec.cameras, spec.channels, rows, spec.embeddings)
-    sums = nn.transpose(sums, (0, 2, 1, 3)).reshape(spec.cameras, rows, -1)
+    # Places last: a channel's map is one line of cache.
+    sums = nn.masked_sums(maps, params[f"{name}/masks"]).reshape(rows, spec.cameras, -1)
+    sums = nn.transpose(sums, (1, 0, 2))
     seen = nn.transpose(_dense(nn, params, f"{name}/dense", sums), (1, 0, 2)).reshape(rows, -1)
     if vectors is None:
         return seen

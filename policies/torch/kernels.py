@@ -88,3 +88,20 @@ def variance(x: Tensor, axis: int, keepdims: bool) -> Tensor:
     """Mean squared deviation: a seventh of the time of torch's along an axis that is not the last."""
     centred = x - x.mean(axis, keepdim=True)
     return (centred * centred).mean(axis, keepdim=keepdims)
+
+
+_RUN = 4
+"""Maps that `masked_sums` takes together."""
+
+
+def masked_sums(maps: Tensor, masks: Tensor) -> Tensor:
+    """See `Ops.masked_sums`: runs of maps, by a matrix that has their masks on its diagonal and else zeros.
+
+    Four times the arithmetic, in products that are large enough to be quick.
+    """
+    (rows, count, places), width = maps.shape, masks.shape[2]
+    run = _RUN if count % _RUN == 0 else 1
+    diagonal = torch.eye(run, device=masks.device)[:, None, :, None]
+    wide = (masks.reshape(-1, run, places, 1, width) * diagonal).reshape(-1, run * places, run * width)
+    sums = maps.reshape(rows, -1, run * places).transpose(0, 1) @ wide  # (count / run, B, run * e)
+    return sums.transpose(0, 1).reshape(rows, count, width)

@@ -112,6 +112,8 @@ class TorchOps:
             return torch.addmm(bias, x, kernel) if x.dim() == 2 else x @ kernel + bias
         return kernels.ensemble_linear(x, kernel, bias)
 
+    masked_sums = staticmethod(kernels.masked_sums)
+
     def layer_norm(self, x: Tensor, epsilon: float = 1e-5) -> Tensor:
         return kernels.layer_norm(x, epsilon)
 

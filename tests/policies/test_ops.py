@@ -150,6 +150,13 @@ def network_cases(shape: tuple[int, ...], rng: np.random.Generator) -> Iterator[
     yield Case("members", lambda nn, *a: nn.linear(*a), lambda x, k, b: x @ k + b, (own, kernels, biases))
     yield Case("members, input shared", lambda nn, *a: nn.linear(*a), lambda x, k, b: x @ k + b, (x, kernels, biases))
     yield Case("members, no bias", lambda nn, x, k: nn.linear(x, k, None), lambda x, k: x @ k, (x, kernels))
+    for count in (3, 8):  # in runs of one and of four
+        yield Case(
+            f"masked_sums {count}",
+            lambda nn, maps, masks: nn.masked_sums(maps, masks),
+            lambda maps, masks: np.einsum("bnp,npe->bne", maps, masks),
+            (normal(batch, count, size), normal(count, size, width)),
+        )
     images, filters, shift = normal(batch, 5, 6, size), normal(width, size, 3, 3), normal(width)
     apart = (rng.permutation(images.size).reshape(images.shape) / 50.0 - 1.0).astype(np.float32)
     for stride, padding in ((1, (0, 0)), (2, (1, 1)), (2, (0, 1))):
