@@ -4,6 +4,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -12,6 +13,7 @@ from robot_hil.data.fingerprint import spec_to_dict
 from robot_hil.data.reward import LabelledFrame, RewardModel
 from robot_hil.data.specs import Array, EnvSpec, Observation
 from robot_hil.errors import ConfigError, StorageError
+from robot_hil.policies.config import TrunkConfig
 from robot_hil.policies.reward import backend as backend_of
 from robot_hil.policies.reward import calibration, rules, store
 from robot_hil.policies.reward.config import Crop, RewardConfig
@@ -155,6 +157,7 @@ class TrainedReward:
             "crops": {name: asdict(crop) for name, crop in zip(inputs.cameras, inputs.crops, strict=True)},
             "trunk_features": self.setup.network.ensemble.features,
             "trunk_sha256": getattr(self.setup.features, "digest", ""),
+            "trunk": _file_of(self.setup.features),
             "backend": self.setup.backend,
             "calibrated": asdict(self.calibrated),
             "parts": asdict(self.parts),
@@ -166,9 +169,12 @@ class TrainedReward:
     def load(folder: Path, features: Features | None = None, backend: str = "auto") -> "TrainedReward":
         """Read what `save` wrote, whichever backend trained it; raises `StorageError` when it is damaged or missing.
 
-        A model on a frozen trunk needs the same `features` again.
+        A model on a frozen trunk reads the trunk's file again, which must be where it was and have the same hash; one
+        on `features` of another kind needs the same again.
         """
         about, params = store.load(Path(folder), NAME)
+        if features is None and about.get("trunk"):
+            features = _read_trunk(about["trunk"], backend)
         try:
             if about["format"] != _FORMAT:
                 raise StorageError(f"{folder} has format {about['format']}; this version reads format {_FORMAT}.")
@@ -195,6 +201,19 @@ class TrainedReward:
             setup=setup, version=version, calibrated=calibrated, parts=parts, report=report, params=params,
             scorer=scorer,
         )  # fmt: skip
+
+
+def _file_of(features: Features | None) -> dict[str, Any] | None:
+    """Return which file a trunk is; None for features of another kind, and without."""
+    from robot_hil.policies.reward.trunk import TrunkFeatures
+
+    return asdict(features.config) if isinstance(features, TrunkFeatures) else None
+
+
+def _read_trunk(about: Mapping[str, Any], backend: str) -> Features:
+    from robot_hil.policies.reward.trunk import trunk_features
+
+    return trunk_features(msgspec.convert(about, TrunkConfig), backend)
 
 
 def train(

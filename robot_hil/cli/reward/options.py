@@ -67,6 +67,14 @@ class TrainReward:
     """Folder of the model. One that is there is replaced, and its version goes on."""
     seed: int = 0
     backend: Backend = "auto"
+    trunk: Path | None = None
+    """Frozen pretrained network to train upon, a local safetensors file; see docs/encoders.md."""
+    trunk_kind: Literal["resnet10", "resnet18", "vit"] = "resnet10"
+    """What --trunk holds: HIL-SERL's ResNet-10, a ResNet-18, or a vit such as DINOv2."""
+    trunk_size: int = 128
+    """Side of the images that it looks at [pixels], in place of --image-size; of a vit a multiple of its patches."""
+    trunk_sha256: str = ""
+    """Hash that its file must have."""
     config: Annotated[RewardConfig, tyro.conf.arg(name="")] = field(default_factory=RewardConfig)
 
 

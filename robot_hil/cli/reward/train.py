@@ -1,6 +1,7 @@
 """`robot-hil reward train` and `retrain`: a model out of frames, its figures and the pictures that explain them."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,8 @@ from robot_hil.policies.reward.dataset import FrameSet
 
 if TYPE_CHECKING:
     from robot_hil.cli.reward.options import TrainReward
+    from robot_hil.policies.reward.config import RewardConfig
+    from robot_hil.policies.reward.inputs import Features
     from robot_hil.policies.reward.model import TrainedReward
 
 LOOK = 64
@@ -27,13 +30,29 @@ def train(asked: "TrainReward") -> int:
     counts = ", ".join(f"{count} {name}" for name, count in frames.counts.items())
     print(f"{asked.frames}: {counts}, of {len(frames.episodes)} episodes")
     version = version_in(asked.out)
+    config, features = _seeing(asked)
     with show.bar() as told:
-        trained = fit(frames, asked.config, asked.seed, told, backend=asked.backend, version=version + 1)
+        trained = fit(
+            frames, config, asked.seed, told, features=features, backend=asked.backend, version=version + 1
+        )  # fmt: skip
     trained.save(asked.out)
     remember_frames(asked.out, asked.frames, asked.seed)
     tell(trained, frames, asked.out)
     print(f"Try it: robot-hil reward check {asked.out}, or robot-hil reward label {asked.out} for what it doubts.")
     return 0
+
+
+def _seeing(asked: "TrainReward") -> "tuple[RewardConfig, Features | None]":
+    """Return the numbers of the classifier and the trunk that it is to be trained upon, None for none."""
+    if asked.trunk is None:
+        return asked.config, None
+    from robot_hil.policies.config import TrunkConfig
+    from robot_hil.policies.reward.trunk import trunk_features
+
+    config = TrunkConfig(
+        kind=asked.trunk_kind, file=str(asked.trunk.resolve()), sha256=asked.trunk_sha256, image_size=asked.trunk_size
+    )
+    return replace(asked.config, image_size=asked.trunk_size), trunk_features(config, asked.backend)
 
 
 def retrain(model: Path, given: Path | None, nice: bool) -> int:

@@ -8,7 +8,7 @@ import pytest
 import trunk_rig
 from reward_frames import TINY, fill, seen
 
-from robot_hil.errors import ConfigError
+from robot_hil.errors import ConfigError, StorageError
 from robot_hil.policies.config import TrunkConfig
 from robot_hil.policies.reward.model import TrainedReward, train
 from robot_hil.policies.reward.trunk import trunk_features
@@ -40,9 +40,24 @@ def test_a_model_asks_for_the_trunk_that_it_was_trained_upon(tmp_path: Path) -> 
     features = trunk_features(trunk_file(tmp_path / "trunk.safetensors"), "torch")
     model = train(fill(tmp_path / "set", episodes=2), CONFIG, features=features, backend="torch")
     model.save(tmp_path / "model")
-    again = TrainedReward.load(tmp_path / "model", features=features, backend="torch")
     obs = seen(1.0, np.random.default_rng(0))
-    assert np.array_equal(again.look([obs]), model.look([obs]))
+    for given in (features, None):
+        again = TrainedReward.load(tmp_path / "model", features=given, backend="torch")
+        assert np.array_equal(again.look([obs]), model.look([obs]))
     other = trunk_features(trunk_file(tmp_path / "other.safetensors", seed=1), "torch")
     with pytest.raises(ConfigError, match="upon the trunk of SHA-256"):
         TrainedReward.load(tmp_path / "model", features=other)
+    (tmp_path / "other.safetensors").replace(tmp_path / "trunk.safetensors")
+    with pytest.raises(StorageError, match="other weights"):
+        TrainedReward.load(tmp_path / "model")
+
+
+def test_a_vit_tells_where_and_what(tmp_path: Path) -> None:
+    rig = trunk_rig.random_weights(trunk_rig.Dinov2(depth=1))
+    file = trunk_rig.save(tmp_path / "vit.safetensors", rig.state_dict())
+    features = trunk_features(TrunkConfig(kind="vit", file=file, image_size=56), "torch")
+    images = trunk_rig.some_images(2, 56)
+    made = features(images)
+    assert made.shape == (2, features.size)
+    assert features.size == 4 * 64
+    assert made[:, -64:] == pytest.approx(trunk_rig.expected(rig, images)[:, 0], abs=1e-4)
