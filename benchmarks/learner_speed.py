@@ -24,6 +24,7 @@ from learner_cases import ACTING, BFLOAT16, FLOAT32, PIXEL_CASES, STATE_CASES, C
 from timing import CpuUse, in_turns, seconds_of
 
 from robot_hil.policies.registry import make_agent
+from robot_hil.policies.runtime import keep_freed_memory
 from robot_hil.report.machine import Result, write_results
 
 RESULTS = Path(__file__).parent / "results" / "learner_speed.json"
@@ -181,6 +182,7 @@ def main() -> None:
 
 def prepare(backends: list[str]) -> None:
     """Set this process up as the learner does."""
+    keep_freed_memory()
     if "torch" in backends:
         from robot_hil.policies.torch.runtime import prepare_training
 
