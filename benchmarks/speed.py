@@ -21,7 +21,7 @@ from robot_hil.report.machine import read_results
 HERE = Path(__file__).parent
 RESULTS = HERE / "results"
 PAGE = HERE.parent / "docs" / "performance.md"
-SUITES = ("floors", "replay_speed", "uplink", "learner_speed", "backends", "control_period", "env_speed")
+SUITES = ("floors", "passes", "replay_speed", "uplink", "learner_speed", "backends", "control_period", "env_speed")
 LONG = ("encoders", "reward")
 """Suites that train: minutes each, run only when they are named."""
 
