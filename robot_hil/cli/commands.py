@@ -197,6 +197,13 @@ def experiments(argv: Arguments) -> int:
     return 0
 
 
+def relearn(argv: Arguments) -> int:
+    """Learn anew from what a run has recorded."""
+    from robot_hil.cli.relearn import relearn as work
+
+    return work(argv)
+
+
 def methods(argv: Arguments) -> int:
     """List the methods."""
     from robot_hil.cli.methods import methods as work
@@ -269,6 +276,7 @@ RUN: dict[str, Callable[[Arguments], int]] = {
     "console": console,
     "doctor": doctor,
     "eval": evaluate,
+    "relearn": relearn,
     "report": report,
     "experiments": experiments,
     "methods": methods,

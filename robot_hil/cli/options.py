@@ -157,25 +157,30 @@ def parse(command: str, kind: type[Common], argv: Sequence[str], folder: Path | 
 
     name, rest = argv[0], list(argv[1:])
     experiment = registry.get(name)
-    experiment = _changed(experiment, rest)
+    experiment = changed(experiment, rest)
     stored = None
     if folder is not None and (found := RunFolder(folder).stored()).get("name") == experiment.name:
         experiment = stored = pinned(experiment, found)
-    made = dataclass_with_experiment(kind, type(experiment))
-    try:
-        parsed = tyro.cli(
-            made,
-            default=made(experiment=experiment),
-            args=rest,
-            prog=f"robot-hil {command} {name}",
-            config=(tyro.conf.AvoidSubcommands,),  # a flag that a run holds may be given again: both forms are known
-        )
-    except (ConfigError, ValueError) as error:  # a value that its dataclass refuses
-        raise UsageError(f"{error} See robot-hil {command} {name} --help.") from error
+    parsed = with_numbers(kind, experiment, rest, f"robot-hil {command} {name}")
     return Parsed(_with_hash(parsed.experiment), parsed, (name, *without(rest, _RUN_ONLY)), stored)
 
 
-def dataclass_with_experiment(kind: type[Common], experiment: type) -> Any:
+def with_numbers(kind: type, experiment: "Experiment", argv: Sequence[str], prog: str) -> Any:
+    """Return `kind` from `argv`, with `experiment`, some numbers of which `argv` changes, as `experiment`."""
+    made = dataclass_with_experiment(kind, type(experiment))
+    try:
+        return tyro.cli(
+            made,
+            default=made(experiment=experiment),
+            args=list(argv),
+            prog=prog,
+            config=(tyro.conf.AvoidSubcommands,),  # a flag that a run holds may be given again: both forms are known
+        )
+    except (ConfigError, ValueError) as error:  # a value that its dataclass refuses
+        raise UsageError(f"{error} See {prog} --help.") from error
+
+
+def dataclass_with_experiment(kind: type, experiment: type) -> Any:
     """Return `kind` with the experiment's numbers as further options, without a prefix."""
     annotated: Any = Annotated[experiment, tyro.conf.arg(name="")]
     made = make_dataclass(kind.__name__, [("experiment", annotated)], bases=(kind,), frozen=True, kw_only=True)
@@ -208,7 +213,7 @@ def value_of(argv: Sequence[str], name: str) -> str | None:
     return None
 
 
-def _changed(experiment: "Experiment", argv: Sequence[str]) -> "Experiment":
+def changed(experiment: "Experiment", argv: Sequence[str]) -> "Experiment":
     """Apply --method, --baseline, --imitation and --env, which change what further options there are."""
     from robot_hil.cli import compose
 

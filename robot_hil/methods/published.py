@@ -55,7 +55,7 @@ def _has(need: Need, facts: Columns) -> Array:
     if need == "rewards":
         said = [facts[name] > 0 for name in facts if name.startswith("reward/")]
         said.append(facts["success"])
-        good: Array = np.stack(said).any(0)
+        good: Array = np.maximum.reduce(said)
         return good
     helped: Array = facts["is_human"] & ~demo
     return helped if need == "interventions" else helped & np.isfinite(facts["action_policy"]).all(-1)
