@@ -70,6 +70,9 @@ class RewardConfig(FrameConfig):
     """How much more often a hard negative is drawn than another frame of its class."""
     retrain_updates: int = 40
     """Updates of a continuation, e.g. after a false positive."""
+    hard_share: float = 0.3
+    """Least share of a class's draws, in a continuation, that goes to hard negatives where it has any: a few frames
+    among thousands are learnt in a few updates."""
     test_share: float = 0.2
     """Share of the episodes that only measure."""
     calibration_share: float = 0.2
@@ -90,7 +93,7 @@ class RewardConfig(FrameConfig):
         _at_least(1, confirm_frames=self.confirm_frames)
         _at_least(0, caution=self.caution, smoothing=self.smoothing)
         _share(test_share=self.test_share, calibration_share=self.calibration_share)
-        _share(false_positive_rate=self.false_positive_rate)
+        _share(false_positive_rate=self.false_positive_rate, hard_share=self.hard_share)
         if self.rule not in ("mean", "min", "mean_minus_std"):
             raise ConfigError(f"rule is {self.rule!r}; choose mean, min or mean_minus_std.")
 

@@ -5,52 +5,20 @@ step back, as a share of what remains at j (Zhai et al. 2025, VLAC, arXiv 2509.1
 where that system counts to 100.
 """
 
-from typing import Literal
-
 import numpy as np
 
 from robot_hil.data.specs import Array
-from robot_hil.errors import ConfigError
 
-Integration = Literal["inverse", "same", "mixed"]
 LARGEST = 0.99
 """Deltas are clipped to +-this: a single pair never says that all is done, or all lost."""
 
 
-def integrate(deltas: Array, rule: Integration = "inverse", start: float = 0.0) -> Array:
-    """Chain deltas (T,) into values (T + 1,), the first of which is `start`; values never exceed 1.
-
-    A step ahead takes its share of what remains: v' = v + (1 - v) c. For a step back, c < 0,
-
-    * `inverse` undoes the step ahead by the same share, 1 - v' = (1 - v) / (1 + c): i -> j -> i ends where it began,
-      bit by bit, so a round trip earns nothing;
-    * `same` uses the formula for steps ahead: bounded below by nothing, and a round trip loses c^2 of what remained;
-    * `mixed` is the inverse but not below 0.1 while v > 0.5, and v' = v + v c below: gentle with a good trajectory
-      that is misjudged once, but round trips may earn something. For looking at data, not for rewards.
-    """
-    clipped = np.clip(np.asarray(deltas, np.float64), -LARGEST, LARGEST)
-    if rule == "inverse":
-        remaining = np.log1p(-start) + np.concatenate([[0.0], np.cumsum(log_remaining(clipped))])
-        result: Array = -np.expm1(remaining)
-        return result
-    if rule not in ("same", "mixed"):
-        raise ConfigError(f"integration is {rule!r}; choose inverse, same or mixed.")
-    values = [start]
-    for delta in clipped.tolist():
-        value = values[-1]
-        if delta >= 0 or rule == "same":
-            values.append(value + (1.0 - value) * delta)
-        elif value > 0.5:
-            values.append(max(0.1, 1.0 - (1.0 - value) / (1.0 + delta)))
-        else:
-            values.append(value + value * delta)
-    return np.array(values)
-
-
 def log_remaining(delta: Array) -> Array:
-    """Return by how much a delta changes log(1 - v) under the inverse rule: an odd function, so that deltas cancel.
+    """Return by how much a delta changes log(1 - v): an odd function, so that deltas cancel.
 
-    This logarithm, not v, is what adds up: log(1 - c) for a step ahead, -log(1 + c) for a step back.
+    A step ahead takes its share of what remains, v' = v + (1 - v) c, and a step back, c < 0, undoes the step ahead by
+    the same share, 1 - v' = (1 - v) / (1 + c): i -> j -> i ends where it began, so a round trip earns nothing. The
+    logarithm, not v, is what adds up: log(1 - c) for a step ahead, -log(1 + c) for a step back.
     """
     clipped = np.clip(delta, -LARGEST, LARGEST)
     change: Array = np.sign(clipped) * np.log1p(-np.abs(clipped))
@@ -86,21 +54,6 @@ def value_order_correlation(values: Array) -> float:
 def negative_rate(deltas: Array) -> float:
     """Return NR, the share of steps that went back, in [0, 1]; 0 without steps."""
     return float((np.asarray(deltas) < 0).mean()) if len(deltas) else 0.0
-
-
-def smooth_mask(deltas: Array, window: int) -> Array:
-    """Return which steps to imitate, bool (T,): not those in a stretch of `window` steps without progress on the whole.
-
-    A stretch is centred on the step, and shorter at the ends of the episode.
-    """
-    if window < 1:
-        raise ConfigError(f"window is {window}; give at least 1 step.")
-    total = np.concatenate([[0.0], np.cumsum(deltas)])
-    steps = np.arange(len(deltas))
-    begin = np.maximum(0, steps - window // 2)
-    end = np.minimum(len(deltas), begin + window)
-    progress: Array = total[end] - total[begin] > 0
-    return progress
 
 
 def _ranks(values: Array) -> Array:

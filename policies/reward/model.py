@@ -142,7 +142,9 @@ class TrainedReward:
         parts = assign(table, self.config, seed, self.parts)
         rng = np.random.default_rng([seed, self.version])
         updates = self.config.retrain_updates
-        return _fitted(self.setup, self.params, updates, table, parts, self.version + 1, rng, told, begin)
+        return _fitted(
+            self.setup, self.params, updates, table, parts, self.version + 1, rng, told, begin, self.config.hard_share
+        )
 
     def save(self, folder: Path) -> None:
         """Write `reward.json` and the arrays that it names; a reader finds the model before or this one."""
@@ -280,12 +282,12 @@ def _setup(
 
 def _fitted(
     setup: Setup, params: Mapping[str, Array], updates: int, table: Table, parts: Parts, version: int,
-    rng: np.random.Generator, told: Progress, begin: float,
+    rng: np.random.Generator, told: Progress, begin: float, hard_share: float = 0.0,
 ) -> TrainedReward:  # fmt: skip
     """Train on one part of the episodes, calibrate on the next, measure on the last."""
     config, engine = setup.config, backend_of.make_engine(setup.backend)
     trained, aside, test = (table.part(table.rows(part)) for part in (parts.train, parts.calibration, parts.test))
-    fitted = fit(engine, setup.network, params, trained, config, updates, rng, told)
+    fitted = fit(engine, setup.network, params, trained, config, updates, rng, told, hard_share)
     scorer = Scorer(engine, setup.network, fitted)
     warnings: tuple[str, ...] = ()
     if len(set((aside.labels == setup.success).tolist())) < 2:

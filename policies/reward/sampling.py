@@ -42,13 +42,20 @@ class Table:
         )
 
 
-def draw_weights(table: Table, hard_weight: float) -> Array:
+def draw_weights(table: Table, hard_weight: float, hard_share: float = 0.0) -> Array:
     """Return each row's chance of being drawn, (n,): classes alike, hard negatives `hard_weight` times as often.
 
-    A success lasts a few frames of an episode and failures last long: drawn as they come, successes would be lost.
+    A success lasts a few frames of an episode and failures last long: drawn as they come, successes would be lost. So
+    would a handful of hard negatives among thousands of other frames: where a class has some, they are at least
+    `hard_share` of its draws.
     """
-    hard = np.array([source == HARD_NEGATIVE for source in table.sources])
+    hard = np.array([source == HARD_NEGATIVE for source in table.sources], bool)
     weight = np.where(hard, hard_weight, 1.0)
+    for label in set(table.labels[hard].tolist()):
+        of_class = table.labels == label
+        few, rest = of_class & hard, float(weight[of_class & ~hard].sum())
+        wanted = hard_share / (1.0 - hard_share) * rest
+        weight[few] *= max(1.0, wanted / float(weight[few].sum()))
     totals = np.bincount(table.labels, weight)
     chance: Array = weight / totals[table.labels] / np.count_nonzero(totals)
     return chance

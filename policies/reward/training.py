@@ -120,11 +120,11 @@ def plain_inputs(table: Table) -> Array:
 
 def fit(
     engine: Engine, network: Classifier, params: Mapping[str, Array], table: Table, config: RewardConfig,
-    updates: int, rng: np.random.Generator, progress: Progress,
+    updates: int, rng: np.random.Generator, progress: Progress, hard_share: float = 0.0,
 ) -> dict[str, Array]:  # fmt: skip
-    """Train `params` on all of `table`; returns the trained ones."""
+    """Train `params` on all of `table`, at least `hard_share` of a class on its hard negatives; return the trained."""
     state: Any = engine.start(params, {}, cast(Algorithm, network))  # of an algorithm it asks groups and counters
-    chance = draw_weights(table, config.hard_weight)
+    chance = draw_weights(table, config.hard_weight, hard_share)
     weight = bootstrap(table, config.members, rng)
     targets = np.eye(network.classes, dtype=np.float32)[table.labels]
     for update in range(updates):

@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from robot_hil.policies.reward.sampling import Table, bootstrap, class_shares, draw_weights
 
@@ -22,6 +24,21 @@ def test_classes_are_drawn_alike_and_hard_negatives_more_often() -> None:
     assert chance.sum() == pytest.approx(1.0)
     assert chance[5] == pytest.approx(0.5)
     assert chance[4] == pytest.approx(4 * chance[0])
+
+
+@given(st.lists(st.tuples(st.integers(0, 2), st.booleans()), min_size=1, max_size=40), st.floats(0.05, 0.9))
+def test_hard_negatives_have_their_share_of_their_class(rows: list[tuple[int, bool]], share: float) -> None:
+    labels, hard = [label for label, _ in rows], tuple(i for i, (_, hard) in enumerate(rows) if hard)
+    chance = draw_weights(table(labels, [0] * len(rows), hard), 2.0, share)
+    present = set(labels)
+    for kind in present:
+        mine = [i for i, label in enumerate(labels) if label == kind]
+        assert chance[mine].sum() == pytest.approx(1 / len(present))
+        few = [i for i in mine if i in hard]
+        if few:
+            assert chance[few].sum() >= share / len(present) - 1e-9
+    plain = draw_weights(table(labels, [0] * len(rows), hard), 2.0)
+    assert (chance[list(hard)] >= plain[list(hard)] - 1e-12).all()
 
 
 def test_a_class_without_frames_takes_no_chance() -> None:
