@@ -1,7 +1,7 @@
 """The scripted expert of the toy peg with a gripper: fetch it with the right force, then as `PegSlotExpert`."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 from robot_hil.data.specs import Array
 from robot_hil.teleop.simulated.expert import World, floats, number, to_action
@@ -37,24 +37,15 @@ class PegGripExpert:
     Action: x, z, gripper (+1 opens).
     """
 
+    action_dim: ClassVar[int] = 3
+    goal_key: ClassVar[str] = "slot_pos"
+    misjudged: ClassVar[tuple[int, ...]] = (0,)
     pace: float = 0.5
     """Deflection of x and z that the cost is counted at."""
     tolerance: float = 0.004
     """See `Expert.tolerance`."""
     force_step: float = 0.2
     """Change of the force per step at full deflection."""
-
-    @property
-    def action_dim(self) -> int:
-        return 3
-
-    @property
-    def goal_key(self) -> str:
-        return "slot_pos"
-
-    @property
-    def misjudged(self) -> tuple[int, ...]:
-        return (0,)
 
     def action(self, world: World, speed: float) -> Array:
         """See `Expert.action`."""

@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 from robot_hil.data.specs import Array
 from robot_hil.teleop.simulated.expert import World, clip01, floats, number, to_action, towards, wrap
@@ -28,6 +28,9 @@ class PegInsertionExpert:
     `hole_yaw`. Action: x, y, z, rx, ry, rz in the base frame.
     """
 
+    action_dim: ClassVar[int] = 6
+    goal_key: ClassVar[str] = "hole_pos"
+    misjudged: ClassVar[tuple[int, ...]] = (0, 1)
     action_scale: float = 0.010
     """Motion of the commanded target per step at full deflection [m]."""
     rotation_scale: float = 0.05
@@ -44,20 +47,8 @@ class PegInsertionExpert:
     """The same inside the hole [m]."""
 
     @property
-    def action_dim(self) -> int:
-        return 6
-
-    @property
-    def goal_key(self) -> str:
-        return "hole_pos"
-
-    @property
     def tolerance(self) -> float:
         return 4.0 * self.clearance
-
-    @property
-    def misjudged(self) -> tuple[int, ...]:
-        return (0, 1)
 
     def action(self, world: World, speed: float) -> Array:
         """See `Expert.action`."""

@@ -1,7 +1,7 @@
 """The scripted expert of the toy peg: over the slot, down; up again when it jams. Its cost is exact, in closed form."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 from robot_hil.data.specs import Array
 from robot_hil.teleop.simulated.expert import World, floats, number, to_action
@@ -82,22 +82,13 @@ class PegSlotExpert:
     Action: x, z.
     """
 
+    action_dim: ClassVar[int] = 2
+    goal_key: ClassVar[str] = "slot_pos"
+    misjudged: ClassVar[tuple[int, ...]] = (0,)
     pace: float = 0.5
     """Deflection that the cost is counted at: with it the cost is the steps to the goal."""
     tolerance: float = 0.004
     """See `Expert.tolerance`."""
-
-    @property
-    def action_dim(self) -> int:
-        return 2
-
-    @property
-    def goal_key(self) -> str:
-        return "slot_pos"
-
-    @property
-    def misjudged(self) -> tuple[int, ...]:
-        return (0,)
 
     def action(self, world: World, speed: float) -> Array:
         """See `Expert.action`."""

@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 from robot_hil.data.specs import Array
 from robot_hil.teleop.simulated.expert import World, clip01, floats, number, to_action, towards
@@ -28,6 +28,9 @@ class PickCubeExpert:
     Action: x, y, z, gripper.
     """
 
+    action_dim: ClassVar[int] = 4
+    goal_key: ClassVar[str] = "cube_pos"
+    misjudged: ClassVar[tuple[int, ...]] = (0, 1)
     action_scale: float = 0.025
     """Motion of the commanded target per step at full deflection [m]."""
     gripper_scale: float = 0.048
@@ -46,20 +49,8 @@ class PickCubeExpert:
     """Path of a careful person per step, the unit of the cost [m]."""
 
     @property
-    def action_dim(self) -> int:
-        return 4
-
-    @property
-    def goal_key(self) -> str:
-        return "cube_pos"
-
-    @property
     def tolerance(self) -> float:
         return 0.5 * (self.open_width - self.cube_size)
-
-    @property
-    def misjudged(self) -> tuple[int, ...]:
-        return (0, 1)
 
     def action(self, world: World, speed: float) -> Array:
         """See `Expert.action`."""

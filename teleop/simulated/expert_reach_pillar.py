@@ -1,7 +1,7 @@
 """The scripted expert that passes the toy pillar, over it or under it. Its cost is exact, in closed form."""
 
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
 from robot_hil.data.specs import Array
 from robot_hil.teleop.simulated.expert import World, floats, number, to_action
@@ -24,6 +24,9 @@ class _Scene(NamedTuple):
 class ReachPillarExpert:
     """Reads `tcp_pos`, `goal_pos`, `goal_radius`, `pillar_pos`, `pillar_half`, `episode`, `step_m`. Action: x, z."""
 
+    action_dim: ClassVar[int] = 2
+    goal_key: ClassVar[str] = "goal_pos"
+    misjudged: ClassVar[tuple[int, ...]] = (0, 2)
     style: Style = "nearest"
     """Which way past the pillar; `mixed` goes over in even episodes and under in odd ones, `nearest` the shorter."""
     pace: float = 0.5
@@ -32,18 +35,6 @@ class ReachPillarExpert:
     """See `Expert.tolerance`."""
     clearance: float = 0.01
     """Distance kept from the pillar [m]."""
-
-    @property
-    def action_dim(self) -> int:
-        return 2
-
-    @property
-    def goal_key(self) -> str:
-        return "goal_pos"
-
-    @property
-    def misjudged(self) -> tuple[int, ...]:
-        return (0, 2)
 
     def action(self, world: World, speed: float) -> Array:
         """See `Expert.action`."""
