@@ -37,6 +37,8 @@ class Committer:
         self._step_log = log
         self._done, self._failed = done, failed
         self._written: SimpleQueue[Committed | None] = SimpleQueue()
+        self._handed = self._finished = 0
+        """Groups that the thread was given, and those that it is done with."""
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
@@ -51,10 +53,19 @@ class Committer:
             self._thread.join()
 
     def write(self, group: Group) -> Appended:
-        """Write a group into the log and leave the rest to the thread. Raises `StorageError`."""
+        """Write a group into the log and leave the rest to the thread. Raises `StorageError`.
+
+        A single step, as from control loops, the caller makes durable itself where nothing is before it: waking the
+        thread would only cost time.
+        """
         # what is missing in between the actor itself no longer has
         result = self._step_log.write(group.blobs, group.steps, gaps_are_lost=True)
-        self._written.put(Committed(group, result))
+        if len(group.steps) > 1 or self._handed > self._finished:
+            self._handed += 1
+            self._written.put(Committed(group, result))
+        else:
+            self._step_log.sync()
+            self._done([Committed(group, result)])
         return result
 
     def _run(self) -> None:
@@ -62,6 +73,7 @@ class Committer:
             while some := self._take():
                 self._step_log.sync()
                 self._done(some)
+                self._finished += len(some)
         except RobotHilError as error:
             self._failed(error)
         except Exception as error:  # a thread must not die in silence

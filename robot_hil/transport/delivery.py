@@ -30,6 +30,7 @@ _RELEASE_EVERY_S = 1.0
 _COMPLAIN_AFTER_S = 5.0
 _ACKS_PER_TURN = 64
 _MAX_REPORTS = 1000
+_RECENT_BYTES = 32 << 20
 
 
 class Delivery:
@@ -70,6 +71,8 @@ class Delivery:
         self._client: ClientSocket | None = None
         self._poller = zmq.Poller()
         self._recent: dict[int, bytes] = {}
+        """Steps that need not be read back from the spool."""
+        self._recent_bytes = 0
         self._unsafe: deque[tuple[float, int]] = deque()
         """When steps were handed to the system of which no disk is known to have them, and their end."""
         self._synced = 0
@@ -138,8 +141,10 @@ class Delivery:
             )
         if blobs:
             self.spool.append(list(blobs.values()), keys)
-            if len(self._recent) < 2 * self._most_flying:
+            size = sum(map(len, blobs.values()))
+            if self._recent_bytes + size <= _RECENT_BYTES:
                 self._recent |= blobs
+                self._recent_bytes += size
             end = keys[-1].seq + 1
             self._unsafe.append((time.monotonic(), end))
             with self._changed:
@@ -277,7 +282,7 @@ class Delivery:
             self._changed.notify_all()
         acked = self.window.acknowledged(self.epoch)
         for seq in range(before, acked):
-            self._recent.pop(seq, None)
+            self._recent_bytes -= len(self._recent.pop(seq, b""))
         while self._unsafe and self._unsafe[0][1] <= acked:
             self._unsafe.popleft()
 

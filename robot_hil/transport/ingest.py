@@ -4,7 +4,6 @@ Two threads: one talks to the actors, checks what they send and writes it into t
 hands the steps on.
 """
 
-import contextlib
 import logging
 import math
 import threading
@@ -30,7 +29,7 @@ from robot_hil.transport.sessions import Sessions
 from robot_hil.transport.sockets import ServerSocket, Waker
 
 _log = logging.getLogger(__name__)
-_MESSAGES_PER_COMMIT = 256
+_MESSAGES_PER_GROUP = 256
 _FLYING_STEPS = 128
 """Steps on their way from all actors together: enough to keep the disk busy, few enough to stay in the cache."""
 _HEARTBEAT_S = 0.5
@@ -233,12 +232,14 @@ class IngestServer:
     def _receive(self, sock: "zmq.Socket[bytes]") -> None:
         """Take what waits, up to a group, and write it."""
         group = Group()
-        with contextlib.suppress(zmq.Again):
-            for _ in range(_MESSAGES_PER_COMMIT):
+        for _ in range(_MESSAGES_PER_GROUP):
+            try:
                 peer, *frames = sock.recv_multipart(zmq.NOBLOCK, copy=False)
-                group = self._dispatch(sock, peer.bytes, frames, group)
-                if group.full:
-                    break
+            except zmq.Again:
+                break
+            group = self._dispatch(sock, peer.bytes, frames, group)
+            if group.full:
+                break
         self._write(group)
 
     def _dispatch(self, sock: "zmq.Socket[bytes]", peer: bytes, frames: list[zmq.Frame], group: Group) -> Group:
@@ -291,7 +292,8 @@ class IngestServer:
             self._backlog.extend(steps)
             self._changed.notify_all()
         self._confirmed.extend(some)
-        self._waker.wake()
+        if threading.current_thread() is not self._thread:
+            self._waker.wake()
 
     def _greet(self, sock: "zmq.Socket[bytes]", peer: bytes, frames: list[zmq.Frame]) -> None:
         if len(frames) != 2:

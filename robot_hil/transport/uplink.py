@@ -68,7 +68,7 @@ class Uplink:
         keys: Keys | None = None,
         window: int = 64,
         max_queue: int = 4096,
-        sync_after: float = 0.0,
+        sync_after: float = 0.05,
     ) -> None:
         self._check = protocol.StepCheck(spec)
         self._max_queue = max_queue
@@ -153,8 +153,10 @@ class Uplink:
                 )
             seq = self._put
             self._put += 1
+            idle = not self._queue
             self._queue.append((seq, step))
-        self._waker.wake()
+        if idle:  # who has not taken all of it looks again by itself
+            self._waker.wake()
         return seq
 
     def report(self, report: Mapping[str, Any]) -> None:
