@@ -1,4 +1,4 @@
-"""Measures every hot path and writes the tables of docs/performance.md; `make bench` runs it, in about ten minutes.
+"""Measures every hot path and writes the tables of docs; `make bench` runs it, in about ten minutes.
 
     python benchmarks/speed.py                       all suites
     python benchmarks/speed.py uplink --quick        some of them, shortened about tenfold
@@ -20,10 +20,10 @@ from robot_hil.report.machine import read_results
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results"
-PAGE = HERE.parent / "docs" / "performance.md"
+PAGES = [HERE.parent / "docs" / name for name in ("performance.md", "simulated_person.md")]
 SUITES = ("floors", "passes", "replay_speed", "uplink", "learner_speed", "backends", "control_period", "env_speed")
-LONG = ("encoders", "reward")
-"""Suites that train: minutes each, run only when they are named."""
+LONG = ("encoders", "reward", "persons")
+"""Suites that are not of speed, most of minutes, run only when they are named."""
 
 
 def run(suite: str, quick: bool) -> bool:
@@ -54,8 +54,9 @@ def main() -> int:
         if not run(suite, asked.quick):
             crashed.append(suite)
         print(f"      {'crashed' if suite in crashed else 'done'} after {time.monotonic() - begin:.0f} s", flush=True)
-    update_page(PAGE, RESULTS)
-    print(f"tables written to {PAGE.relative_to(HERE.parent)}")
+    for page in PAGES:
+        update_page(page, RESULTS)
+        print(f"tables written to {page.relative_to(HERE.parent)}")
     print("misses its target: " + ("; ".join(missed(suites)) or "nothing"))
     if crashed:
         print(f"crashed: {', '.join(crashed)}")
