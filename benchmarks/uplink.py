@@ -10,10 +10,12 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from floors import RECORD, crc32_rate, file_sync_rate, lmdb_rate, seconds_of
+from floors import GROUP, RECORD, copy_rate, crc32_rate, sync_rate, sync_times
+from timing import seconds_of
 from uplink_actor import SPEC, make_steps
 from uplink_rig import Run, run
 
@@ -23,6 +25,7 @@ from robot_hil.replay.step_log import StepLog
 from robot_hil.report.machine import Result, write_results
 from robot_hil.transport.ingest import IngestServer
 from robot_hil.transport.keys import Keys, load_keys, make_keys
+from robot_hil.transport.protocol import StepCheck
 from robot_hil.transport.uplink import Uplink
 from robot_hil.transport.weights import WeightPublisher, WeightSubscriber
 
@@ -31,48 +34,72 @@ OBSERVATION = sum(int(np.prod(spec.shape)) * np.dtype(spec.dtype).itemsize for s
 TOTAL_HZ = 320.0
 """Steps per second of all actors together, where their number is compared."""
 ACTORS = (1, 4, 16)
-LATER, LATER_S = ", actor's disk waited for after 5 ms", 0.005
-"""Rows of actors that do not give the learner time to confirm a step before they wait for their own disk."""
+BOTH = ", both disks waited for"
+"""Rows of actors that wait for their own disk as well, though the learner's would do."""
+LONG = 100_000
+"""Steps in the log that is opened."""
 
 
-def codec_rows(seconds: float) -> list[Result]:
-    """Time encoding, decoding and looking at one step."""
+def stage_rows(seconds: float) -> list[Result]:
+    """Time what is done to one step, each by itself: no other thread, nothing to wait for."""
     step = next(make_steps(1))
-    blob = codec.encode(step)
-    crc = RECORD / crc32_rate(seconds)
+    blob = codec.encode(step, actor_id="actor", epoch=1, seq=0)
+    check, key = StepCheck(SPEC), codec.peek(blob)
+    crc, copy = RECORD / crc32_rate(seconds), RECORD / copy_rate(RECORD, seconds)
+    numbers = iter(range(1 << 40))
     rows = []
-    for name, work, floor in (
-        ("encode", lambda: codec.encode(step), crc),
-        ("decode", lambda: codec.decode(blob), crc),
-        ("peek", lambda: codec.peek(blob), None),
-    ):
-        value = float(np.median(seconds_of(work, seconds)))
-        rows.append(_row(f"codec {name}, median", value, "us", 1e6, floor=floor, note="floor: crc32" if floor else ""))
+    with tempfile.TemporaryDirectory() as name, StepLog(Path(name) / "log", sync=False) as log:
+
+        def write() -> None:
+            log.append([blob] * GROUP, [replace(key, seq=next(numbers)) for _ in range(GROUP)])
+
+        for label, work, share, floor, note in (
+            ("check", lambda: check(step), 1, None, ""),
+            ("encode", lambda: codec.encode(step), 1, crc + copy, "floor: crc32 and a copy"),
+            ("decode", lambda: codec.decode(blob), 1, crc, "floor: crc32"),
+            ("peek", lambda: codec.peek(blob), 1, None, ""),
+            (f"write, groups of {GROUP}, nothing synced", write, GROUP, copy, "floor: a copy"),
+        ):
+            value = float(np.median(seconds_of(work, seconds))) / share
+            rows.append(_row(f"stage: {label}, median", value, "us", 1e6, floor=floor, note=note))
     return rows
 
 
-def rate_floor(seconds: float, *, spool_synced: bool) -> float:
-    """Return steps per second that the disk takes: of the log, and of a spool on the same disk if that is synced."""
+def open_rows(steps: int) -> list[Result]:
+    """Time opening a long log. Steps without images: the last file, which is verified, has as many as it can."""
+    first = next(make_steps(1))
+    small = {name: first.obs[name] for name in ("state",)}
     with tempfile.TemporaryDirectory() as name:
-        per_step = 1.0 / lmdb_rate(Path(name), seconds)
-        if spool_synced:
-            per_step += RECORD / file_sync_rate(Path(name), seconds)
-    return 1.0 / per_step
+        with StepLog(Path(name) / "log", sync=False) as log:
+            for number in range(0, steps, 1000):
+                group = [replace(first, obs=small, epoch=1, seq=number + index) for index in range(1000)]
+                log.append([codec.encode(step) for step in group], group)
+        begin = time.perf_counter()
+        with StepLog(Path(name) / "log") as log:
+            value = time.perf_counter() - begin
+            if log.info().steps != steps:
+                raise SystemExit(f"the log has {log.info().steps} steps of {steps}")
+    return [_row(f"open a log of {steps:,} steps without images", value, "s")]
+
+
+def rate_floor(seconds: float, groups_per_step: int = 1) -> float:
+    """Return steps per second that the disk takes, if a step is written to it so many times."""
+    with tempfile.TemporaryDirectory() as name:
+        return sync_rate(Path(name), seconds, GROUP) / groups_per_step
 
 
 def commit_floors(seconds: float) -> tuple[float, float]:
-    """Return median and 99 % of the time in which the log takes a single step, as often as it can [s]."""
-    step, numbers = next(make_steps(1)), iter(range(1 << 30))
-    with tempfile.TemporaryDirectory() as name, StepLog(Path(name) / "log") as log:
-        times = seconds_of(lambda: log.append_many([codec.encode(step, epoch=1, seq=next(numbers))]), seconds)
+    """Return median and 99 % of the time in which the disk takes a single step, as often as it can [s]."""
+    with tempfile.TemporaryDirectory() as name:
+        times = sync_times(Path(name), seconds, 1)
     return float(np.median(times)), float(np.percentile(times, 99))
 
 
 def rate_rows(name: str, steps: int, seconds: float, keys: Path | None) -> list[Result]:
     """Send as fast as it goes."""
     rows = []
-    for label, sync_after in (("", None), (LATER, LATER_S)):
-        floor = rate_floor(seconds, spool_synced=sync_after is None)
+    for label, sync_after in (("", None), (BOTH, 0.0)):
+        floor = rate_floor(seconds, 1 if sync_after is None else 2)
         measured = run(1, steps, keys=keys, sync_after=sync_after)
         note = (
             f"learner {1e6 * measured.cpu:.0f} us, actor {1e6 * measured.actor_cpu:.0f} us of processor time per step"
@@ -89,15 +116,23 @@ def rate_rows(name: str, steps: int, seconds: float, keys: Path | None) -> list[
 def delay_rows(name: str, steps: int, seconds: float, keys: Path | None) -> list[Result]:
     """Put steps at the rate of a control loop and time how long each takes to the learner's replay."""
     rows = []
-    for hz, sync_after in ((50.0, None), (20.0, None), (50.0, LATER_S)):
+    for hz, sync_after in ((50.0, None), (20.0, None), (50.0, 0.0)):
         usual, worst = commit_floors(2 * seconds)
         measured = run(1, round(steps * hz / 50.0), hz=hz, keys=keys, sync_after=sync_after)
-        at = f"{name}: put to replay at {hz:.0f} Hz" + ("" if sync_after is None else LATER)
+        at = f"{name}: put to replay at {hz:.0f} Hz" + ("" if sync_after is None else BOTH)
         target = 3e-3 if keys is None else None
         rows.append(_row(f"{at}, median", np.median(measured.delays), "ms", 1e3, floor=usual))
         slow = np.percentile(measured.delays, 99)
         rows.append(
-            _row(f"{at}, 99 %", slow, "ms", 1e3, target=target, floor=worst, note="floor: 99 % of bare commits")
+            _row(
+                f"{at}, 99 %",
+                slow,
+                "ms",
+                1e3,
+                target=target,
+                floor=worst,
+                note="floor: 99 % of bare writes, synced",
+            )
         )
         if sync_after is None and hz == 50.0:
             for share in (50, 99):
@@ -122,7 +157,7 @@ def actor_rows(steps: int, seconds: float, rounds: int) -> list[Result]:
     """Compare the learner's cost per step with 1, 4 and 16 actors, at the same rate in all and as fast as it goes."""
     paced: dict[int, list[Run]] = {count: [] for count in ACTORS}
     flooded: dict[int, list[Run]] = {count: [] for count in ACTORS}
-    floor = rate_floor(seconds, spool_synced=False)
+    floor = rate_floor(seconds)
     for _ in range(rounds):  # in turn, so that a busy machine is unfair to none
         for count in ACTORS:
             paced[count].append(run(count, steps // count, hz=TOTAL_HZ / count))
@@ -222,7 +257,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a tenth of the steps")
     parser.add_argument("--out", type=Path, default=RESULTS)
-    parser.add_argument("--only", choices=("codec", "rate", "delay", "wire", "actors", "wake", "weights"))
+    parser.add_argument("--only", choices=("stages", "open", "rate", "delay", "wire", "actors", "wake", "weights"))
     args = parser.parse_args()
     size, seconds = (0.1, 0.1) if args.quick else (1.0, 0.5)
     prepare_training(1)  # the learner's process keeps freed memory, as in a run
@@ -230,7 +265,8 @@ def main() -> None:
         path = Path(folder) / "keys"
         make_keys(path)
         parts: dict[str, list[Callable[[], list[Result]]]] = {
-            "codec": [lambda: codec_rows(seconds)],
+            "stages": [lambda: stage_rows(seconds)],
+            "open": [lambda: open_rows(round(LONG * size))],
             "wire": [lambda: wire_rows(max(200, round(1000 * size)))],
             "actors": [lambda: actor_rows(max(480, round(4800 * size)), seconds, 1 if args.quick else 3)],
         }

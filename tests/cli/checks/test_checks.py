@@ -53,18 +53,18 @@ class Block:
 sys.meta_path.insert(0, Block())
 from robot_hil.cli.checks import software
 every = software.requirements()
-software.requirements = lambda: [one for one in every if one.extra or one.name == "lmdb"]
+software.requirements = lambda: [one for one in every if one.extra or one.name == "segno"]
 for one in (*software.needed_packages(), *software.extras()):
     print(one.verdict.name, one.name, "|", one.text, "|", one.fix)
 """
 
 
 def test_a_package_that_does_not_import_is_found_though_it_is_installed() -> None:
-    code = BLOCKED.format(names=["pygame", "lmdb"])
+    code = BLOCKED.format(names=["pygame", "segno"])
     output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     lines = {line.split(" | ")[0]: line for line in output.splitlines()}
-    assert "lmdb is blocked" in lines["FAIL lmdb"]
-    assert "--force-reinstall" in lines["FAIL lmdb"]
+    assert "segno is blocked" in lines["FAIL segno"]
+    assert "--force-reinstall" in lines["FAIL segno"]
     assert "pip install robot_hil[gamepad]" in lines["ABSENT extra gamepad"]
     assert "PASS extra leader" in lines
 
