@@ -1,6 +1,7 @@
 """How fast agents learn and act on this machine, with every backend that is installed; use a quiet machine.
 
-`python benchmarks/learner_speed.py` writes benchmarks/results/learner_speed.json. Batches are made beforehand: this is
+`python benchmarks/learner_speed.py` writes benchmarks/results/learner_speed.json, each backend from a process of its
+own; bfloat16 only where the processor has it. Batches are made beforehand: this is
 the agent alone, a whole call of `Agent.update`, which ends when the numbers are there. Variants take turns, together
 with the products and convolutions from whose rates the floors come (`flops.py` counts). Acting includes scaling the
 images down; it is measured in a process of its own that has one core.
@@ -156,8 +157,10 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="a few cases in float32, half a second of each")
     parser.add_argument("--out", type=Path, default=RESULTS)
     parser.add_argument("--only", choices=("state", "pixels", "acting"), help="a part; its rows replace the older ones")
-    parser.add_argument("--backend", choices=BACKENDS, help="one alone, whose threads then meet no other's")
-    parser.add_argument("--precision", choices=(FLOAT32, BFLOAT16), help="one alone")
+    parser.add_argument("--backend", choices=BACKENDS, help="one alone")
+    parser.add_argument(
+        "--precision", choices=(FLOAT32, BFLOAT16), help="one alone; by default bfloat16 where the processor has it"
+    )
     parser.add_argument("--acting", choices=BACKENDS, help=argparse.SUPPRESS)
     parser.add_argument("--seconds", type=float, help=argparse.SUPPRESS)
     args = parser.parse_args()
@@ -165,25 +168,33 @@ def main() -> None:
     if args.acting:
         acting(args.acting, seconds)
         return
-    backends = [name for name in BACKENDS if find_spec(name) is not None and args.backend in (None, name)]
     for missing in sorted(name for name in BACKENDS if find_spec(name) is None):
         print(f"{missing} is not installed: its rows are left out")
+    for backend in (name for name in BACKENDS if find_spec(name) and args.backend in (None, name)):
+        if args.backend is None:  # threads of the two would meet
+            subprocess.run([sys.executable, __file__, *sys.argv[1:], "--backend", backend], check=True)
+        else:
+            write_results(args.out, rows_of(backend, args.only, args.precision, seconds, args.quick))
+
+
+def rows_of(backend: str, only: str | None, precision: str | None, seconds: float, quick: bool) -> list[Result]:
+    """Measure all that is asked for of one backend."""
     write_trunk()
-    prepare(backends)
+    prepare(backend)
     results = []
-    precisions = (args.precision,) if args.precision else (FLOAT32,) if args.quick else (FLOAT32, BFLOAT16)
+    precisions = (precision,) if precision else (FLOAT32,)
+    if not precision and computes_bfloat16() and not quick:
+        precisions = (FLOAT32, BFLOAT16)
     for part, cases in (("state", STATE_CASES), ("pixels", PIXEL_CASES)):
-        if args.only in (None, part):
-            results += learning((cases[0], cases[-1]) if args.quick else cases, precisions, backends, seconds)
-    for backend in backends if args.only in (None, "acting") else ():
-        results += acting_rows(backend, seconds)
-    write_results(args.out, results)
+        if only in (None, part):
+            results += learning((cases[0], cases[-1]) if quick else cases, precisions, [backend], seconds)
+    return results + (acting_rows(backend, seconds) if only in (None, "acting") else [])
 
 
-def prepare(backends: list[str]) -> None:
+def prepare(backend: str) -> None:
     """Set this process up as the learner does."""
     keep_freed_memory()
-    if "torch" in backends:
+    if backend == "torch":
         from robot_hil.policies.torch.runtime import prepare_training
 
         prepare_training(THREADS)
