@@ -67,10 +67,10 @@ def soft_argmax(nn: Ops, maps: A, sharpness: float) -> A:
     """
     batch, height, width, channels = maps.shape
     flat = maps.reshape(batch, height * width, channels)
-    mean = nn.mean(flat, 1, keepdims=True)
+    centred = flat - nn.mean(flat, 1, keepdims=True)
     # +1e-10: the deviation of an even map has no slope at zero
-    deviation = nn.sqrt(nn.variance(flat, 1, keepdims=True) + 1e-10)
-    attention = nn.softmax((flat - mean) * (sharpness / (deviation + 1e-3)), 1)
+    deviation = nn.sqrt(nn.mean(centred * centred, 1, keepdims=True) + 1e-10)
+    attention = nn.softmax(centred * (sharpness / (deviation + 1e-3)), 1)
     places = nn.array(grid(height, width)) @ attention  # (B, 2, C)
     peak = nn.tanh(0.2 * nn.max(flat, 1))
     return nn.concat([places.reshape(batch, 2 * channels), peak], -1)
