@@ -228,7 +228,20 @@ def agent_batch(agent: Agent, spec: EnvSpec, rows: int, seed: int = 0) -> dict[s
             "row": np.arange(rows),
         }
         | ends_of(agent, spec, rows, rng)
+        | entries_of_methods(spec, rows, human)
     )
+
+
+def entries_of_methods(spec: EnvSpec, rows: int, human: Array) -> dict[str, Array]:
+    """Return what methods add to a batch; algorithms that do not know of it leave it alone."""
+    rng = np.random.default_rng(rows)
+    return {
+        "action_policy": np.stack([spec.action.sample(rng) for _ in range(rows)]),
+        "proposed": np.ones(rows, np.float32),
+        "overridden": human.copy(),
+        "mc_return": rng.random(rows, dtype=np.float32),
+        "surveyed": np.ones(rows, np.float32),
+    }
 
 
 def ends_of(agent: Agent, spec: EnvSpec, rows: int, rng: np.random.Generator) -> dict[str, Array]:

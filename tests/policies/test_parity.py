@@ -4,12 +4,15 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from agent_rig import BACKENDS, SMALL, SMALL_BC, SMALL_HIL_SERL, Rig, gradients_of
+from agent_rig import BACKENDS, SMALL, SMALL_BC, SMALL_HIL_SERL, Rig, derived, gradients_of, small
 from contracts import assert_equal_arrays
 
 from robot_hil.data.specs import Array
 from robot_hil.learner import checkpoint
 from robot_hil.policies.agent import _only
+from robot_hil.policies.algorithms.awac import AwacConfig
+from robot_hil.policies.algorithms.iql import IqlConfig
+from robot_hil.policies.algorithms.pvp import PvpConfig
 from robot_hil.policies.registry import AgentConfig
 from robot_hil.transport.weights import WeightPublisher, WeightSubscriber
 
@@ -27,6 +30,9 @@ HEADS: dict[str, tuple[AgentConfig, bool]] = {
     ),
     "temperature, gripper, encoder": (replace(SMALL_HIL_SERL, critic_to_actor=1), True),
     "behaviour cloning": (SMALL_BC, True),
+    "advantage-weighted": (derived(AwacConfig, utd=1), False),
+    "implicit Q": (derived(IqlConfig, utd=1, freeze_encoder=False), True),
+    "proxy values": (small(PvpConfig, utd=1, value_range=WIDE, freeze_encoder=False, views=0), True),
 }  # fmt: skip
 GOAL = HEADS["frozen encoder, goal"][0]
 

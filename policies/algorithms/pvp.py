@@ -1,0 +1,46 @@
+"""Proxy value propagation (PVP, Peng et al. 2023, NeurIPS, arXiv 2502.03369) on the default's actor and critics."""
+
+from dataclasses import dataclass
+
+from robot_hil.errors import ConfigError
+from robot_hil.policies.algorithms.anchored import AnchoredRlpd
+from robot_hil.policies.base import Trainer
+from robot_hil.policies.config import AnchoredConfig
+from robot_hil.policies.ops import A, Batch, Ops, Params
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PvpConfig(AnchoredConfig):
+    """Numbers of PVP; with `anchor` above 0 it is PVP4Real, which imitates as well."""
+
+    algorithm = "pvp"
+    proxy: float = 1.0
+    """Value B given to people's actions, -B to those they overrode; `value_range` should be (-B, B)."""
+    proxy_weight: float = 1.0
+    """Weight c of these labels beside the TD error."""
+
+    def __post_init__(self) -> None:
+        AnchoredConfig.__post_init__(self)
+        if self.proxy <= 0 or self.proxy_weight < 0:
+            raise ConfigError(f"proxy is {self.proxy}, must be > 0; proxy_weight {self.proxy_weight}, must be >= 0.")
+
+
+class Pvp(AnchoredRlpd):
+    """Adds to the TD error of each critic c E[ I_h (Q(s, a_h) - B)^2 + I_o (Q(s, a_pi) + B)^2 ].
+
+    I_h marks what people did (`imitate`; demonstrations too, which the paper does not have), I_o where they overrode
+    the policy's proposal a_pi. HACO (Li et al. 2022, arXiv 2202.08640), which came before it, lowers
+    Q(s, a_pi) - Q(s, a_h) itself instead of the two squares; that has no lower bound.
+    """
+
+    config: PvpConfig
+
+    def _critic_extra(self, nn: Ops, trainer: Trainer, params: Params, batch: Batch, features: A) -> A:
+        c = self.config
+        human = self._q(nn, params, "critic", features, batch["action"])
+        policy = self._q(nn, params, "critic", features, batch["action_policy"])
+        error = batch["imitate"] * (human - c.proxy) ** 2 + batch["overridden"] * (policy + c.proxy) ** 2
+        return c.proxy_weight * nn.sum(nn.mean(error, -1))
+
+
+CONFIG, ALGORITHM = PvpConfig, Pvp

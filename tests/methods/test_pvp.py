@@ -1,0 +1,42 @@
+"""PVP's view: no reward, what was overridden, no TD where control passes on."""
+
+import numpy as np
+from methods.made import columns
+
+from robot_hil.data.specs import Array
+from robot_hil.methods.proposals import proposals
+from robot_hil.methods.pvp import Pvp
+
+ONE = {"reward/env": np.float32([0, 0, 0, 0, 0, 0, 1])}
+
+
+def policy(unknown: list[int]) -> dict[str, Array]:
+    """Proposals of 0.5 for the seven steps of "dd.hht." in which the policy was asked."""
+    actions = np.full((7, 2), 0.5, np.float32)
+    actions[unknown, 1] = np.nan
+    return {"action_policy": actions, "action_executed": np.full((7, 2), -1.0, np.float32)}
+
+
+def test_proposals_are_compared_where_there_were_any() -> None:
+    found = proposals(columns("dd.hht.", **policy([0, 1, 4])))
+    assert found["proposed"].tolist() == [0, 0, 1, 1, 0, 0, 1]  # neither demonstrations nor the release tail
+    assert found["overridden"].tolist() == [0, 0, 0, 1, 0, 0, 0]
+    assert found["action_policy"][:, 1].tolist() == [-1, -1, 0.5, 0.5, -1, -1, 0.5]
+    assert found["action_policy"].dtype == np.float32
+
+
+def test_a_demonstration_has_no_proposal_even_where_the_policy_was_asked() -> None:
+    assert not proposals(columns("ddd"))["proposed"].any()
+
+
+def test_nothing_is_rewarded_unless_that_is_asked_for() -> None:
+    facts = columns("dd.hht.", **ONE)
+    assert not Pvp().reward(facts)[0].any()
+    assert Pvp(task_reward=True).reward(facts)[0].tolist() == [0, 0, 0, 0, 0, 0, 1]
+
+
+def test_a_step_that_hands_over_teaches_no_td() -> None:
+    facts = columns("..hh.")
+    critic, actor = Pvp().weights({**Pvp().aux(facts), "reward": np.zeros(5)})
+    assert critic.tolist() == [1, 0, 1, 0, 1]
+    assert actor.tolist() == [1] * 5
