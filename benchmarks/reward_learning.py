@@ -32,6 +32,10 @@ RESULTS = ROOT / "benchmarks" / "results" / "reward_learning.json"
 RUNS = ROOT / "runs" / "reward_learning"
 TASK, SEEN_AS = "pick_cube_state", "pick_cube"
 PERSON = "sixty_percent"
+LENGTH = (
+    "--goal.settle-episodes", "1000000", "--goal.max-train-s", "1000000", "--eval-episodes", "1",
+)  # fmt: skip
+"""Runs end after their steps and by nothing else; what is reported is tried afterwards."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,12 +47,14 @@ class Size:
     trials: int = 50
     model: tuple[str, ...] = ("--shift", "1")
     """How high the cube is tells success: images shifted by more hide that."""
-    run: tuple[str, ...] = ("--goal.max-train-s", "1000000")
+    steps: int = 1000
+    """Environment steps of both runs, so that both policies have learnt from as much."""
+    run: tuple[str, ...] = ()
 
 
 QUICK = Size(
     successes=40, failures=200, trials=5, model=("--updates", "30", "--shift", "1"),
-    run=("--goal.max-train-s", "1000000", "--goal.max-env-steps", "300", "--learner.clone-updates", "200"),
+    steps=200, run=("--learner.clone-updates", "200"),
 )  # fmt: skip
 
 
@@ -92,8 +98,10 @@ def teach_policy(out: Path, seed: int, size: Size, model: Path | None) -> dict[s
     if not (out / SUMMARY_FILE).exists():
         judged = () if model is None else ("--reward-model", str(model), "--method.reward-sources", "classifier")
         resumed = ("--resume",) if out.exists() else ()
-        options = ("--in-process", "--seed", str(seed), "--out", str(out), *resumed)
-        command("train", TASK, *options, "--eval-episodes", str(size.trials), *judged, *size.run)
+        command(
+            "train", TASK, "--in-process", "--seed", str(seed), "--out", str(out), *resumed, *judged,
+            "--goal.max-env-steps", str(size.steps), *LENGTH, *size.run,
+        )  # fmt: skip
     if not (found := sorted(out.glob("eval*/eval.json"))):
         command("eval", str(out), "--episodes", str(size.trials), "--reward-model", "")
         found = sorted(out.glob("eval*/eval.json"))
