@@ -21,7 +21,17 @@ from robot_hil.report.machine import read_results
 HERE = Path(__file__).parent
 RESULTS = HERE / "results"
 PAGES = [HERE.parent / "docs" / name for name in ("performance.md", "simulated_person.md")]
-SUITES = ("floors", "passes", "replay_speed", "uplink", "learner_speed", "backends", "control_period", "env_speed")
+SUITES = (
+    "floors",
+    "passes",
+    "replay_speed",
+    "uplink",
+    "learner_speed",
+    "backends",
+    "profiles",
+    "control_period",
+    "env_speed",
+)
 LONG = ("encoders", "reward", "persons")
 """Suites that are not of speed, most of minutes, run only when they are named."""
 
