@@ -10,7 +10,7 @@ from robot_hil.errors import ConfigError
 
 Precision = Literal["float32", "bfloat16"]
 """Of matrix products and convolutions in training; parameters, sums and everything else are float32 in any case."""
-Crop = tuple[float, float, float, float]
+Part = tuple[float, float, float, float]
 """(top, left, height, width) of a part of an image: shares of the whole where height and width are at most 1, else
 pixels."""
 
@@ -60,7 +60,7 @@ class EncoderConfig:
     strides: tuple[int, ...] = (2, 2)
     image_size: int = 64
     """Side to which images are scaled for that encoder [pixels]."""
-    crops: Mapping[str, Crop] = field(default_factory=dict)
+    crops: Mapping[str, Part] = field(default_factory=dict)
     """Part of a camera's image that is looked at: camera -> (top, left, height, width), shares of the image where
     height and width are at most 1, else pixels. It must be square."""
     trunk: TrunkConfig = TrunkConfig()

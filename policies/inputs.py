@@ -8,7 +8,7 @@ import numpy as np
 
 from robot_hil.data.specs import Array, ArraySpec, EnvSpec, Observation
 from robot_hil.errors import SpecError
-from robot_hil.policies.config import Crop
+from robot_hil.policies.config import Part
 from robot_hil.policies.ops import A, Batch, Ops
 
 STACKED = "stacked_images"
@@ -31,7 +31,7 @@ class Inputs:
     """Rows and columns of each camera's image that are looked at: a square."""
 
     @staticmethod
-    def of(spec: EnvSpec, image_size: int, shift: int, crops: Mapping[str, Crop] | None = None) -> "Inputs":
+    def of(spec: EnvSpec, image_size: int, shift: int, crops: Mapping[str, Part] | None = None) -> "Inputs":
         """Read the specification of an environment's observations."""
         crops = crops or {}
         if unknown := sorted(set(crops) - set(spec.images)):
@@ -103,7 +103,7 @@ class Inputs:
         }
 
 
-def window(name: str, shape: tuple[int, ...], crop: Crop | None) -> tuple[slice, slice]:
+def window(name: str, shape: tuple[int, ...], crop: Part | None) -> tuple[slice, slice]:
     """Return rows and columns of an image of `shape` that `crop` leaves, all without one.
 
     Raises `SpecError` for what is not within the image or no square: what is squeezed is not where it seems to be.
