@@ -128,7 +128,7 @@ class ActorProcess:
             earlier, memory = self.run_folder.episodes(), self.memory.load()
             tracker = GoalTracker(self.experiment.goal, earlier)
             self.robot.env_steps = tracker.env_steps
-            self.robot.restore_person(memory.get("person", {}))
+            self.robot.persons.restore(memory.get("person", {}))
             self.robot.policy_age = self._age
             self.robot.on_contradicted = tracker.contradict
             last = max((row.episode_id for row in earlier if row.phase != "eval"), default=-1)
@@ -139,8 +139,8 @@ class ActorProcess:
                 tracker.add(row)
 
             episode = self.demonstrator.record(self.experiment.demos, tracker.demos, episode, keep)
-            self.robot.restore_person(self.robot.person_state())
-            self.memory.save(episode, self.robot.person_state())
+            self.robot.persons.restore(self.robot.persons.state())
+            self.memory.save(episode, self.robot.persons.state())
             return self._train(tracker, episode)
         finally:
             self._close()
@@ -158,7 +158,7 @@ class ActorProcess:
                 tracker.add(row)
                 self.uplink.report({"episode": episode, "success": row.success, "steps": row.steps})
                 episode += 1
-            self.memory.save(episode, self.robot.person_state())
+            self.memory.save(episode, self.robot.persons.state())
         return "stopped"
 
     def _wait_for_weights(self) -> None:

@@ -64,7 +64,7 @@ class InProcess:
             self.tracker = GoalTracker(self.experiment.goal, earlier)
             self.robot.env_steps = self.tracker.env_steps
             self.robot.on_contradicted = self.tracker.contradict
-            self.robot.restore_person(memory.get("person", {}))
+            self.robot.persons.restore(memory.get("person", {}))
             episode = max(int(memory.get("next_episode", 0)), self.log.last_episode(_ACTOR_ID) + 1)
             episode = self._demonstrate(episode)
             if not self.training.warm and not self.stop:
@@ -77,8 +77,8 @@ class InProcess:
     def _demonstrate(self, episode: int) -> int:
         demonstrator = Demonstrator(self.robot, self._keep, stop=lambda: bool(self.stop))
         episode = demonstrator.record(self.experiment.demos, self.tracker.demos, episode, self._finish_episode)
-        self.robot.restore_person(self.robot.person_state())
-        self.memory.save(episode, self.robot.person_state())
+        self.robot.persons.restore(self.robot.persons.state())
+        self.memory.save(episode, self.robot.persons.state())
         return episode
 
     def _episodes(self, episode: int) -> str:
@@ -92,7 +92,7 @@ class InProcess:
             episode += 1
             if row is not None:
                 self._finish_episode(row)
-            self.memory.save(episode, self.robot.person_state())
+            self.memory.save(episode, self.robot.persons.state())
             if self.training.save_due():
                 self.training.save()
         return "stopped"

@@ -14,6 +14,7 @@ from robot_hil.actor.seeding import Stream
 from robot_hil.cli import compose
 from robot_hil.cli.operator import make_operator
 from robot_hil.cli.operator_options import NOBODY, OperatorOptions
+from robot_hil.cli.persons import Persons
 from robot_hil.cli.reward.online import make_reward
 from robot_hil.cli.runfolder import RunFolder
 from robot_hil.cli.status import live_of, row_of, status_of
@@ -23,7 +24,7 @@ from robot_hil.data.labels import EpisodeKey, LabelRow, Verdict
 from robot_hil.data.step import Step
 from robot_hil.data.teleop import TeleopEvent
 from robot_hil.errors import OperatorAbsentError, SafetyError
-from robot_hil.protocols import Agent, TeleopDevice
+from robot_hil.protocols import Agent
 from robot_hil.report.labels import write_label
 from robot_hil.report.metrics import RECORDED, EpisodeRow, LiveFile, Phase
 
@@ -92,10 +93,7 @@ class Robot:
         self._operated = operator
         self.arbiter = compose.make_arbiter(experiment, self.spec, operator)
         self._live = LiveFile(run.live, MonotonicClock())
-        self._persons = {
-            Stream.DEMO: compose.make_person(experiment, self.env, self._clock, demonstrates=True),
-            Stream.TRAIN: compose.make_person(experiment, self.env, self._clock),
-        }
+        self.persons = Persons(experiment, self.env, self._clock)
         self.operator = make_operator(self, operator, self._clock) if operator.wanted else None
         """Devices and console of a person, None where there is none."""
         self._marks = marks
@@ -113,27 +111,11 @@ class Robot:
         self.env_success = False
         """Whether the environment itself called the end of the newest episode a success."""
 
-    # -- state that outlives the process ---------------------------------------------------------------------------
-
-    def person_state(self) -> dict[str, int]:
-        """Return how much the person has worked."""
-        persons = [person.state() for person in self._persons.values() if person is not None]
-        return {name: sum(state[name] for state in persons) for name in (persons[0] if persons else ())}
-
-    def restore_person(self, state: dict[str, int]) -> None:
-        """Let the person be as tired as `person_state` said; who demonstrates and who helps are one person."""
-        helper, demonstrator = self._persons[Stream.TRAIN], self._persons[Stream.DEMO]
-        if state and helper is not None and demonstrator is not None:
-            helper.restore(state)
-            demonstrator.restore(dict.fromkeys(state, 0))
-
     # -- episodes --------------------------------------------------------------------------------------------------
 
     def start(self) -> None:
         """Wake the person, open devices and console; legal twice."""
-        for person in self._persons.values():
-            if person is not None:
-                person.start()
+        self.persons.start()
         if self.operator is not None:
             self.operator.start()
             self.operator.announce()
@@ -232,9 +214,7 @@ class Robot:
             self.reward.close()
         if self._guard is not None:
             self._guard.stop()
-        for person in self._persons.values():
-            if person is not None:
-                person.stop()
+        self.persons.stop()
         self.env.close()
 
     def _make_loop(self, stream: Stream) -> ControlLoop:
@@ -257,7 +237,7 @@ class Robot:
             self.arbiter,
             self._take,
             config,
-            teleop=self._teleop(stream),
+            teleop=self.persons.device(stream, self.operator),
             clock=self._clock,
             gate=self.gate,
             throttle=self._throttle if stream is Stream.TRAIN else None,
@@ -268,15 +248,6 @@ class Robot:
             on_mark=self._marks or (lambda event: None),
             judge=None if self.reward is None else self.reward.judge,
         )
-
-    def _teleop(self, stream: Stream) -> "TeleopDevice | None":
-        """Return what drives in `stream`; with an operator the simulated person, if any, is the assistant."""
-        if self.operator is None:
-            return self._persons.get(stream)
-        person = self._persons.get(stream, self._persons[Stream.TRAIN])
-        station = self.operator.station
-        station.assist_by(*(() if person is None else (person,)))
-        return station
 
     def _label_last(self, event: TeleopEvent) -> None:
         """Keep a verdict that came when the episode was over."""
