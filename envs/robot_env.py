@@ -1,9 +1,9 @@
 """A robot arm with a task as a Gymnasium environment: the same code for a MuJoCo arm and a real one."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import isfinite, sqrt
-from typing import Any, Literal, Protocol, get_args
+from typing import Any, get_args
 
 import gymnasium
 import numpy as np
@@ -11,73 +11,15 @@ from gymnasium import spaces
 
 from robot_hil.actor.safety import SafetyGate
 from robot_hil.data import rotation
-from robot_hil.data.robot import ActionScale, ArmState, CartesianTarget, ToolState
+from robot_hil.data.robot import ActionScale, CartesianTarget, ToolState
 from robot_hil.data.specs import Array, ArraySpec, EnvSpec
+from robot_hil.envs.task import ObsType, Reading, Task
 from robot_hil.errors import ConfigError, SafetyError, SpecError
 from robot_hil.protocols import Camera
 
-ObsType = Literal["state", "pixels"]
 Forward = Callable[[Array], tuple[Array, Array]]
 ARRIVED_M = 0.01
 """Distance to the start pose at which a reset counts as done [m]."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Motion:
-    """What an action means: which axes it moves, how fast, and how far the commanded pose may lead the measured one."""
-
-    axes: tuple[str, ...]
-    """Subset of x, y, z, rx, ry, rz, gripper, in this order; base frame."""
-    linear_speed: float
-    """Of the commanded position at full deflection, per axis [m/s]."""
-    angular_speed: float = 0.0
-    """Of the commanded orientation at full deflection, per axis [rad/s]."""
-    gripper_speed: float = 0.0
-    """Of the commanded width at full deflection [m/s]; +1 opens."""
-    lead_m: float = 0.03
-    """Largest distance between commanded and measured position: pressing on a surface cannot wind up."""
-    lead_rad: float = 0.3
-    """The same for the orientation."""
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """What a task judges: the measured state and what was commanded."""
-
-    arm: ArmState
-    target_pos: tuple[float, float, float]
-    target_quat: rotation.Quat
-    target_width: float
-    """Commanded distance between the fingers [m]."""
-
-
-class Task(Protocol):
-    """A task: how it begins, what is seen of it, when it succeeded."""
-
-    env_id: str
-    instruction: str
-    max_seconds: float
-    motion: Motion
-
-    def observation_spec(self, obs_type: ObsType) -> ArraySpec:
-        """Specification of the vector `observe` returns for `obs_type`: `state`, or `proprio` beside images."""
-        ...
-
-    def reset(self, rng: np.random.Generator) -> CartesianTarget:
-        """Prepare a new episode and return the pose the tool shall start from."""
-        ...
-
-    def observe(self, reading: Reading, obs_type: ObsType) -> list[float]:
-        """Return the vector of `observation_spec`, not yet clipped to its bounds."""
-        ...
-
-    def success(self, reading: Reading) -> bool:
-        """Return whether the task is done."""
-        ...
-
-    def privileged(self, reading: Reading) -> dict[str, Any]:
-        """Return the task's ground truth; empty on a real robot."""
-        ...
 
 
 class RobotEnv(gymnasium.Env[dict[str, Array], Array]):

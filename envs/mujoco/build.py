@@ -6,7 +6,8 @@ from robot_hil.actor.safety import SafetyGate
 from robot_hil.envs.mujoco.arm import MujocoArm, limits
 from robot_hil.envs.mujoco.camera import MujocoCamera, Renderer
 from robot_hil.envs.mujoco.world import World
-from robot_hil.envs.robot_env import ObsType, RobotEnv, Task
+from robot_hil.envs.robot_env import RobotEnv
+from robot_hil.envs.task import ObsType, Task
 from robot_hil.errors import ConfigError
 
 Corner = tuple[float, float, float]

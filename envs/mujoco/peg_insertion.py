@@ -12,7 +12,8 @@ from robot_hil.data.specs import ArraySpec
 from robot_hil.envs.mujoco.arm import HOME
 from robot_hil.envs.mujoco.build import build_env
 from robot_hil.envs.mujoco.world import World
-from robot_hil.envs.robot_env import Motion, ObsType, Reading, RobotEnv
+from robot_hil.envs.robot_env import RobotEnv
+from robot_hil.envs.task import Motion, ObsType, Reading
 from robot_hil.errors import ConfigError
 
 CENTRE = (0.5, 0.0)

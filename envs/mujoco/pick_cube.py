@@ -9,7 +9,8 @@ from robot_hil.data.specs import ArraySpec
 from robot_hil.envs.mujoco.arm import HOME, MAX_WIDTH
 from robot_hil.envs.mujoco.build import build_env
 from robot_hil.envs.mujoco.world import World
-from robot_hil.envs.robot_env import Motion, ObsType, Reading, RobotEnv
+from robot_hil.envs.robot_env import RobotEnv
+from robot_hil.envs.task import Motion, ObsType, Reading
 
 CENTRE = (0.5, 0.0)
 """Middle of the area in which the cube lies, base frame [m]."""

@@ -11,7 +11,7 @@ from gymnasium import spaces
 
 from robot_hil.data.robot import ActionScale, ToolState
 from robot_hil.data.specs import Array, ArraySpec, EnvSpec
-from robot_hil.envs.robot_env import ObsType
+from robot_hil.envs.task import ObsType
 from robot_hil.envs.toy.picture import Canvas
 from robot_hil.envs.toy.task import ToyTask, scene_like
 from robot_hil.errors import ConfigError, SafetyError, SpecError, StorageError

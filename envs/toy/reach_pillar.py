@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from robot_hil.data.specs import ArraySpec
-from robot_hil.envs.robot_env import ObsType
+from robot_hil.envs.task import ObsType
 from robot_hil.envs.toy.env import ToyEnv
 from robot_hil.envs.toy.picture import Canvas
 from robot_hil.envs.toy.task import clamp

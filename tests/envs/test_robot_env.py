@@ -10,7 +10,8 @@ from robot_hil.clock import VirtualClock
 from robot_hil.data.robot import ArmLimits, ArmState, CartesianTarget, Target
 from robot_hil.data.specs import ArraySpec
 from robot_hil.envs.base import pixels_of
-from robot_hil.envs.robot_env import Motion, ObsType, Reading, RobotEnv
+from robot_hil.envs.robot_env import RobotEnv
+from robot_hil.envs.task import Motion, ObsType, Reading
 from robot_hil.errors import SafetyError, SpecError
 
 
