@@ -46,7 +46,7 @@ class Size:
     failures: int = 1500
     trials: int = 50
     model: tuple[str, ...] = ("--shift", "1")
-    """How high the cube is tells success: images shifted by more hide that."""
+    """Of the classifier, as chosen with seed 100."""
     steps: int = 1000
     """Environment steps of both runs, so that both policies have learnt from as much."""
     run: tuple[str, ...] = ()
