@@ -38,7 +38,8 @@ class Chain:
         self._older = 0
         """Bytes in all files but the last."""
         self._lock = -1
-        self._dirty = False
+        self._dirty: list[Segment] = []
+        """Segments with steps that may not be on the disk."""
 
     @property
     def is_open(self) -> bool:
@@ -81,27 +82,30 @@ class Chain:
         """Let go of the folder; legal twice."""
         for one in self.segments:
             one.close()
-        self.segments, self._older, self._dirty = [], 0, False
+        self.segments, self._older, self._dirty = [], 0, []
         if self._lock >= 0:
             os.close(self._lock)
             self._lock = -1
 
     def verify(self, one: Segment) -> list[codec.StepKey]:
-        """Look at every step of a segment that was found, drop what is none, and return who the others are."""
+        """Look at every step of a segment that was found, drop what is none, and return who the others are.
+
+        Whoever wrote them may have died before they were on the disk: `sync` makes sure.
+        """
         try:
             found = one.scan(checksums=True)
             if one.damaged:
                 _log.error("%s has %d bytes that are no step; the steps there are lost", one.path, one.damaged)
             self.segments[self.segments.index(one)] = whole = repair(one)
             whole.close()
+            self._dirty += [whole] if len(whole) else []
         except OSError as error:
             raise self._unwritable(error) from error
         self._count_older()
         return found
 
     def begin(self, epoch: int, state: Any) -> None:
-        """Begin a segment, durably, after all earlier steps; one without steps gives way to it."""
-        self.sync()
+        """Begin a segment, durably, of which no sync of earlier ones is part; one without steps gives way to it."""
         header = SegmentHeader(self.end, epoch, self._meta, msgspec.Raw(msgspec.msgpack.encode(state)))
         try:
             fresh = create(self.path, header)
@@ -125,25 +129,25 @@ class Chain:
             self.last.append(blobs, keys)
         except OSError as error:
             raise self._unwritable(error) from error
-        self._dirty = True
+        if self.last not in self._dirty:
+            self._dirty.append(self.last)
 
     def sync(self) -> None:
         """Wait until what was appended is on the disk. Another thread may append meanwhile, if `begin` is kept out."""
-        if self._dirty:
-            self._dirty = False
+        dirty, self._dirty = self._dirty, []
+        for place, one in enumerate(dirty):
             try:
-                self.last.sync()
+                one.sync()
+                if one is not self.last:
+                    one.close()
             except OSError as error:
-                self._dirty = True
+                self._dirty = dirty[place:] + self._dirty
                 raise self._unwritable(error) from error
-
-    def forget(self) -> None:
-        """Take what was appended for safe elsewhere: nobody has to wait for this disk."""
-        self._dirty = False
 
     def remove(self, one: Segment) -> None:
         """Delete a segment and the steps in it."""
         self.segments.remove(one)
+        self._dirty = [other for other in self._dirty if other is not one]
         self._older -= one.size
         one.close()
         one.path.unlink(missing_ok=True)

@@ -56,8 +56,9 @@ class StepLogReader:
         def find(held: list[Segment]) -> list[tuple[int, codec.Header]]:
             found: list[tuple[int, codec.Header]] = []
             for one, end in _with_ends(held):
-                if wanted := range(max(start, one.header.first), end)[: _CHUNK - len(found)]:
-                    _grown(one, end)
+                if max(start, one.header.first) < end and len(found) < _CHUNK:
+                    there = _grown(one, end)
+                    wanted = range(max(start, one.header.first), there)[: _CHUNK - len(found)]
                     found += [(number, one.step_header(number - one.header.first)) for number in wanted]
                     one.close()
             return found
@@ -69,8 +70,7 @@ class StepLogReader:
 
         def find(held: list[Segment]) -> bytes | None:
             for one, end in _with_ends(held):
-                if one.header.first <= arrival < end:
-                    _grown(one, end)
+                if one.header.first <= arrival < end and arrival < _grown(one, end):
                     return one.blob(arrival - one.header.first)
             return None
 
@@ -126,11 +126,14 @@ def _with_ends(held: list[Segment]) -> Iterator[tuple[Segment, int]]:
 
 
 def _grown(one: Segment, end: int | None = None) -> int:
-    """Take in what was written into a segment since the last look and return its end, which must be `end` if given."""
+    """Take in what was written into a segment since the last look and return its end.
+
+    It must be `end`, if given. A spool may end earlier: what the learner had the actor's disk was not made to keep.
+    """
     if end is None or one.header.first + len(one) < end:
         one.scan(checksums=False)
         one.close()
     found = one.header.first + len(one)
-    if end is not None and found != end:
+    if end is not None and found < end and not one.header.epoch:
         raise StorageError(f"{one.path} has {found - one.header.first} steps of {end - one.header.first}.")
     return found

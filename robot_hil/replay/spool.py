@@ -164,8 +164,6 @@ class Spool:
     def _begin(self, epoch: int, run_id: str) -> None:
         if not self._chain.is_open:
             raise StorageError(f"spool {self.path} is not open; call open() first.")
-        if not self.steps:
-            self._chain.forget()  # all of it is on another disk
         state = _State(epoch, self.last_episode, run_id)
         self._chain.begin(epoch, state)
         self._state = state

@@ -271,10 +271,12 @@ class StepLog:
         for key in self._chain.verify(self._chain.last):
             if not self._state.mark(key.actor_id, key.epoch).has(key.seq):
                 self._state.enter(key)
+        self._chain.sync()
         self._synced = self._chain.end
 
     def _begin(self) -> None:
-        """Begin a file; what the log knows now stands in it."""
+        """Begin a file; what the log knows now stands in it, so all steps must be on the disk."""
+        self._wait_for_disk()
         self._chain.begin(0, self._state)
         self._synced, self._remember = self._chain.end, False
 

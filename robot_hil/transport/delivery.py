@@ -37,8 +37,8 @@ class Delivery:
     """Spool, socket and bookkeeping of one actor. After `open`, for one thread; `changed` guards what others read.
 
     A step is safe when a disk has it, the actor's or the learner's. It is handed to the system (which keeps it whatever
-    happens to this process), the actor's disk is waited for, then it is sent. With `sync_after` above 0 it is sent at
-    once, and the actor's disk waited for where the learner has not confirmed the step for so long [s], or is not there.
+    happens to this process), then sent. The actor's disk is waited for where the learner has not confirmed a step for
+    `sync_after` [s], and at once where there is no learner: two disks, perhaps one and the same, take twice as long.
     """
 
     def __init__(

@@ -50,9 +50,9 @@ class Uplink:
     `put` only queues: encoding, disk and network belong to a thread. The arrays of a step belong to the uplink once
     it was put; whoever writes into them afterwards changes what is recorded. One `start` is one epoch.
 
-    A step is on the actor's disk before it is sent; with `sync_after` it may be on its way to the learner's disk for so
-    long [s] before the actor's is waited for, see `Delivery`. At most `window` steps are on their way, or fewer if the
-    learner has many actors.
+    A step survives the death of this process before it is sent. It survives a power cut once the learner's disk has it,
+    or the actor's, which is waited for at once while no learner is there, and after `sync_after` [s] while one is. At
+    most `window` steps are on their way, or fewer if the learner has many actors.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class Uplink:
         task: str = "",
         files: Mapping[str, str] | None = None,
         keys: Keys | None = None,
-        window: int = 64,
+        window: int = 128,
         max_queue: int = 4096,
         sync_after: float = 0.05,
     ) -> None:

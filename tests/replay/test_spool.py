@@ -16,8 +16,8 @@ from robot_hil.data import codec
 from robot_hil.data.specs import EnvSpec
 from robot_hil.errors import StorageError
 from robot_hil.replay import spool as module
-from robot_hil.replay.spool import Spool
 from robot_hil.replay.log_reader import StepLogReader
+from robot_hil.replay.spool import Spool
 
 Blob = Callable[..., bytes]
 
@@ -164,6 +164,40 @@ def test_what_was_appended_survives_a_kill_without_a_sync(tmp_path, blob: Blob) 
     assert subprocess.run(command, input=lines).returncode == -9
     with Spool(tmp_path / "spool", {}) as spool:
         assert spool.read(1, 0, 1000) == blobs
+
+
+@pytest.fixture
+def synced(monkeypatch) -> set[str]:
+    """Names of the files that were waited for."""
+    names: set[str] = set()
+    real = os.fdatasync
+
+    def note(fd: int) -> None:
+        names.add(Path(os.readlink(f"/proc/self/fd/{fd}")).name)
+        real(fd)
+
+    monkeypatch.setattr(os, "fdatasync", note)
+    return names
+
+
+def test_a_sync_is_of_all_files_with_steps_that_are_still_needed(
+    tmp_path, blob: Blob, small_segments: None, synced: set[str]
+) -> None:
+    with Spool(tmp_path / "spool", {}) as spool:
+        spool.begin_epoch()
+        for seq in range(20):
+            spool.append([blob(seq)])
+            spool.release(1, 7)
+        spool.append([blob(20)])
+        assert not synced  # beginning a file does not wait for the one before
+        spool.sync()
+        assert synced == set(files(spool.path))
+        synced.clear()
+        spool.sync()
+        assert not synced
+    with Spool(tmp_path / "spool", {}) as spool:
+        spool.sync()  # who knows how the last process ended
+        assert synced == set(files(spool.path))
 
 
 def test_two_processes_cannot_have_it(tmp_path) -> None:

@@ -53,6 +53,21 @@ def test_a_half_written_step_waits_for_its_end(tmp_path, small_step) -> None:
     reader.close()
 
 
+def test_what_a_power_cut_took_of_a_file_is_not_there(tmp_path, small_step) -> None:
+    with Spool(tmp_path / "spool", {}) as spool:
+        for epoch in (1, 2):
+            spool.begin_epoch()
+            spool.append([codec.encode(small_step(n, epoch=epoch, seq=n)) for n in range(3)])
+    path = min((tmp_path / "spool").glob("*.steps"))
+    path.write_bytes(path.read_bytes()[:-100])
+    reader = StepLogReader(tmp_path / "spool")
+    assert reader.bounds() == (0, 6)
+    assert [number for number, _ in reader.headers(0)] == [0, 1, 3, 4, 5]
+    assert reader.step(2) is None
+    assert reader.step(3) is not None
+    reader.close()
+
+
 def test_another_spool_in_the_same_place_is_noticed(tmp_path, small_step) -> None:
     path = tmp_path / "spool"
     reader = StepLogReader(path)

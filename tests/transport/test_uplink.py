@@ -101,7 +101,7 @@ def test_several_actors_at_once(connect, server, log, small_step) -> None:
 def test_actors_share_what_may_be_on_its_way(connect, server, small_step, until) -> None:
     first = connect("spool0", actor_id="actor-0")
     first.wait_welcome(20)
-    assert first._delivery.window.size == 64
+    assert first._delivery.window.size == 128
     others = [connect(f"spool{i}", actor_id=f"actor-{i}") for i in range(1, 8)]
     for uplink in others:
         uplink.wait_welcome(20)
