@@ -16,6 +16,7 @@ import argparse
 import json
 import subprocess
 import sys
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -23,6 +24,7 @@ from typing import Any
 
 from robot_hil.cli.reward.logged import stored_episodes
 from robot_hil.cli.runfolder import RunFolder
+from robot_hil.data.codec import Header
 from robot_hil.policies.reward.dataset import FrameSet
 from robot_hil.report.machine import Result, write_results
 from robot_hil.report.summary import SUMMARY_FILE, wilson_interval
@@ -126,22 +128,43 @@ def policy_rows(label: str, summary: dict[str, Any], target: float | None) -> li
     ]
 
 
-def verdict_rows(label: str, out: Path) -> list[Result]:
-    """Compare what the classifier said in a run's episodes with what the environment knew."""
-    reader, episodes = stored_episodes(RunFolder(out))
-    reader.close()
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdicts:
+    """What a classifier made of episodes, beside what the environment knew."""
+
+    confirmed: int
+    """Episodes that it ended as a success."""
+    false: int
+    """Those of them whose last frame was none."""
+    held: int
+    """Episodes with a success of two frames running, enough to be confirmed."""
+    missed: int
+    """Those of them that it did not end."""
+
+
+def verdicts_of(episodes: Iterable[Sequence[Header]]) -> Verdicts:
+    """Compare verdicts and truth of whole episodes."""
     confirmed = false = held = missed = 0
-    for episode in episodes:
-        last = episode.headers[-1]
+    for headers in episodes:
+        last = headers[-1]
         ended = last.terminated and last.reward.get("classifier", 0.0) > 0.5
-        flags = [header.success for header in episode.headers]
         confirmed += ended
         false += ended and not last.success
-        lasting = any(a and b for a, b in pairwise(flags))
+        lasting = any(one.success and other.success for one, other in pairwise(headers))
         held += lasting
         missed += lasting and not ended
+    return Verdicts(confirmed=confirmed, false=false, held=held, missed=missed)
+
+
+def verdict_rows(label: str, out: Path) -> list[Result]:
+    """Turn the verdicts in a run's step log into rows."""
+    reader, episodes = stored_episodes(RunFolder(out))
+    reader.close()
+    found = verdicts_of(episode.headers for episode in episodes)
     rows = []
-    for words, events, trials in (("confirmed falsely", false, confirmed), ("successes missed", missed, held)):
+    for words, events, trials in (
+        ("confirmed falsely", found.false, found.confirmed), ("successes missed", found.missed, found.held),
+    ):  # fmt: skip
         low, high = wilson_interval(events, trials)
         note = f"{events} of {trials} episodes, demonstrations among them; 95 % interval {low:.3f} to {high:.3f}"
         value = events / max(1, trials)
