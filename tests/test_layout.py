@@ -8,7 +8,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 SIBLINGS = ("envs", "experiments", "policies", "teleop")
-CORE = ("actor", "data", "learner", "methods", "replay", "report", "transport")
+CORE = ("actor", "data", "help", "learner", "methods", "replay", "report", "transport")
 HEAVY = ("torch", "jax", "mujoco", "cv2", "matplotlib", "OpenGL", "glfw", "hid", "pyspacemouse", "franky")
 
 

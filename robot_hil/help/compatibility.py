@@ -1,8 +1,8 @@
 """Whether a new demonstration fits what is imitated already (Gandhi et al. 2022, arXiv 2210.08073).
 
-A committee of imitators has learnt from earlier data. Where its members disagree a state is new to them, and any action is
-welcome; where they agree the demonstrated action should be near theirs. With the error l = |a - mean of the members|^2
-and the doubt u = mean over the action's dimensions of the members' standard deviation,
+A committee of imitators has learnt from earlier data. Where its members disagree a state is new to them, and any
+action is welcome; where they agree the demonstrated action should be near theirs. With l = |a - mean of the
+members|^2, the error, and u, the mean over the action's dimensions of the members' standard deviation, the doubt,
 
     M = 1                           if u > eta
     M = 1 - min(l, lambda) / lambda   else
@@ -84,7 +84,7 @@ def fit(error: Array, doubt: Array, usual: Yardstick) -> Array:
 
 
 def judge(error: Array, doubt: Array, usual: Yardstick, least: float = MIN_SCORE) -> Compatibility:
-    """Judge a demonstration by l and u (n,) of its steps; `least` is tau. Raises `ConfigError` for one without steps."""
+    """Judge a demonstration by l and u (n,) of its steps; `least` is tau. Raises `ConfigError` where there are none."""
     if not len(error):
         raise ConfigError("a demonstration without steps cannot be judged.")
     fits = fit(error, doubt, usual)
@@ -98,7 +98,7 @@ def judge(error: Array, doubt: Array, usual: Yardstick, least: float = MIN_SCORE
 
 
 def worst_stretches(fits: Array, most: int = 3) -> tuple[tuple[int, int], ...]:
-    """Return up to `most` stretches of +-`AROUND` steps about the steps of the least M below one half, the worst first."""
+    """Return up to `most` stretches of +-`AROUND` steps about those of the least M below one half, the worst first."""
     found: list[tuple[int, int]] = []
     for step in np.argsort(fits, kind="stable").tolist():
         if fits[step] >= 0.5 or len(found) == most:

@@ -1,8 +1,8 @@
-"""How unusual a number is, as a probability that holds (conformal p-values; Vovk et al. 2005, Laxhammar & Falkman 2010).
+"""How unusual a number is, as a probability that holds: conformal p-values (Vovk et al. 2005).
 
 Of n calibration scores and a new one, drawn alike, the new one's rank is equally likely to be any: so
-p = (1 + number of scores at least as large) / (n + 1) is at most alpha with probability at most alpha. Steps of one episode
-are alike, so that this holds over episodes, not within one: calibration leaves out whole episodes.
+p = (1 + number of scores at least as large) / (n + 1) is at most alpha with probability at most alpha. Steps of one
+episode are alike, so that this holds over episodes, not within one: calibration leaves out whole episodes.
 """
 
 from collections.abc import Sequence

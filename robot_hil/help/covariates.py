@@ -1,8 +1,8 @@
 """How far what is happening lies from what was seen before: distance to the nearest steps of a reference.
 
 A step is described by the observation, by how it changed since the step before, and by the action that changed it. All
-of that is decorrelated and scaled together (Mahalanobis): so where two features always went together, e.g. an action and
-the motion that follows, it is noticed when they no longer do, although each by itself looks as always.
+of that is decorrelated and scaled together (Mahalanobis): so where two features always went together, e.g. an action
+and the motion that follows, it is noticed when they no longer do, although each by itself looks as always.
 """
 
 from collections.abc import Sequence
