@@ -1,6 +1,5 @@
 """RLIF (Luo et al. 2023, arXiv 2311.12996): being taken over is what costs, and nothing else need be known."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,11 +7,12 @@ import numpy as np
 from robot_hil.data.specs import Array
 from robot_hil.errors import ConfigError
 from robot_hil.methods.base import Columns, Method
+from robot_hil.methods.pooled import Pooled
 from robot_hil.methods.published import Published
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rlif(Method):
+class Rlif(Pooled):
     """r(s, a) = -1 where the policy acted and the person took over next, else 0; demonstrations and corrections have 0.
 
     An intervention ends nothing, so returns lie in [-1 / (1 - gamma), 0]. Whoever corrects badly is not
@@ -32,11 +32,6 @@ class Rlif(Method):
         Method.__post_init__(self)
         if self.cost < 0 or self.window_steps < 1:
             raise ConfigError(f"cost is {self.cost}, must be >= 0; window_steps is {self.window_steps}, must be >= 1.")
-
-    def share(self, pools: Mapping[str, int], step: int) -> Mapping[str, float]:
-        """As much of each pool as there is, as in all published runs."""
-        demo = pools["demo"] / max(1, pools["demo"] + pools["online"])
-        return {"demo": demo, "intervention": 0.0, "online": 1.0 - demo}
 
     def reward(self, columns: Columns) -> tuple[Array, Array, Array]:
         """See the class."""

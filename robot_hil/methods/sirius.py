@@ -13,6 +13,7 @@ from robot_hil.errors import ConfigError
 from robot_hil.methods.base import Columns, Method
 from robot_hil.methods.executed import executed
 from robot_hil.methods.log import Log
+from robot_hil.methods.pooled import Pooled
 from robot_hil.methods.published import Published
 
 Keep = Literal["most_intervened", "least_intervened", "newest", "oldest", "uniform"]
@@ -28,7 +29,7 @@ class Trust(IntEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sirius(Method):
+class Sirius(Pooled):
     """Weighted behaviour cloning, E[w(c) |pi(s) - a|^2], with w(c) = P*(c) / P(c) of a step's class c.
 
     Interventions are to count for half, steps that led to one for nearly nothing, demonstrations for as much as there
@@ -41,8 +42,8 @@ class Sirius(Method):
 
     surveys = True
 
-    window_steps: int = 15
-    """Policy steps before an intervention that led to it: 0.75 s at the published 20 Hz."""
+    window_steps: int = 8
+    """Policy steps before an intervention that led to it: 0.75 s at 10 Hz, as the published 15 at 20 Hz."""
     intervention_part: float = 0.5
     pre_intervention_part: float = 0.002
     least_rollout: float = 0.05
@@ -58,11 +59,6 @@ class Sirius(Method):
                 f"parts are {parts}, must be >= 0 and sum to at most 1; window_steps is {self.window_steps} and memory "
                 f"{self.memory}, both must be >= 0."
             )
-
-    def share(self, pools: Mapping[str, int], step: int) -> Mapping[str, float]:
-        """As much of each pool as there is: the weights do the rest."""
-        demo = pools["demo"] / max(1, pools["demo"] + pools["online"])
-        return {"demo": demo, "intervention": 0.0, "online": 1.0 - demo}
 
     def classes(self, columns: Columns) -> Array:
         """Return the `Trust` of each row, uint8 (n,)."""
