@@ -322,7 +322,8 @@ def test_writing_goes_on_while_another_thread_waits_for_the_disk(tmp_path, numbe
         thread.start()
         for number, steps in enumerate(batches):
             log.write([codec.encode(step) for step in steps], steps)
-            until(lambda wanted=number // 20: len(synced) > wanted)  # so that files are begun in between
+            # not too far ahead, so that files are begun in between
+            until(lambda wanted=2 * number - 40: synced and synced[-1] >= wanted)
         done.set()
         thread.join()
         log.sync()
