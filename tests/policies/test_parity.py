@@ -4,14 +4,16 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from agent_rig import BACKENDS, SMALL, SMALL_BC, SMALL_HIL_SERL, Rig, derived, gradients_of, small
+from agent_rig import BACKENDS, SMALL, SMALL_BC, SMALL_HIL_SERL, Rig, gradients_of
 from contracts import assert_equal_arrays
 
 from robot_hil.data.specs import Array
 from robot_hil.learner import checkpoint
 from robot_hil.policies.agent import _only
 from robot_hil.policies.algorithms.awac import AwacConfig
+from robot_hil.policies.algorithms.cal_ql import CalQlConfig
 from robot_hil.policies.algorithms.iql import IqlConfig
+from robot_hil.policies.algorithms.preference import PreferenceConfig
 from robot_hil.policies.algorithms.pvp import PvpConfig
 from robot_hil.policies.registry import AgentConfig
 from robot_hil.transport.weights import WeightPublisher, WeightSubscriber
@@ -30,9 +32,11 @@ HEADS: dict[str, tuple[AgentConfig, bool]] = {
     ),
     "temperature, gripper, encoder": (replace(SMALL_HIL_SERL, critic_to_actor=1), True),
     "behaviour cloning": (SMALL_BC, True),
-    "advantage-weighted": (derived(AwacConfig, utd=1), False),
-    "implicit Q": (derived(IqlConfig, utd=1, freeze_encoder=False), True),
-    "proxy values": (small(PvpConfig, utd=1, value_range=WIDE, freeze_encoder=False, views=0), True),
+    "advantage-weighted": (small(AwacConfig, utd=1), False),
+    "implicit Q": (small(IqlConfig, utd=1, freeze_encoder=False), True),
+    "proxy values": (derived(PvpConfig, utd=1, value_range=WIDE, freeze_encoder=False, views=0), True),
+    "preference": (derived(PreferenceConfig, utd=1, value_range=WIDE), False),
+    "pessimism": (derived(CalQlConfig, utd=1, anchor=0.0, value_range=WIDE, exploration=0.3), False),
 }  # fmt: skip
 GOAL = HEADS["frozen encoder, goal"][0]
 
