@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import fields
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from contracts import agent_batch, agent_spec
@@ -21,6 +21,14 @@ SMALL = AnchoredConfig(
 )
 SMALL_HIL_SERL = HilSerlConfig(hidden=(8,), filters=(4,), strides=(2,), image_size=8, shift=2)
 SMALL_BC = BcConfig(hidden=(8,), filters=(4,), strides=(2,), image_size=8, shift=2)
+
+C = TypeVar("C", bound=AgentConfig)
+
+
+def small(kind: type[C], **own: Any) -> C:
+    """Return numbers as small as those of the algorithm that `kind` builds on."""
+    base = next(one for one in (SMALL, SMALL_HIL_SERL, SMALL_BC) if issubclass(kind, type(one)))
+    return kind(**({field.name: getattr(base, field.name) for field in fields(base)} | own))
 
 
 @cache

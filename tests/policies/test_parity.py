@@ -34,9 +34,9 @@ HEADS: dict[str, tuple[AgentConfig, bool]] = {
     "behaviour cloning": (SMALL_BC, True),
     "advantage-weighted": (small(AwacConfig, utd=1), False),
     "implicit Q": (small(IqlConfig, utd=1, freeze_encoder=False), True),
-    "proxy values": (derived(PvpConfig, utd=1, value_range=WIDE, freeze_encoder=False, views=0), True),
-    "preference": (derived(PreferenceConfig, utd=1, value_range=WIDE), False),
-    "pessimism": (derived(CalQlConfig, utd=1, anchor=0.0, value_range=WIDE, exploration=0.3), False),
+    "proxy values": (small(PvpConfig, utd=1, value_range=WIDE, freeze_encoder=False, views=0), True),
+    "preference": (small(PreferenceConfig, utd=1, value_range=WIDE), False),
+    "pessimism": (small(CalQlConfig, utd=1, anchor=0.0, value_range=WIDE, exploration=0.3), False),
 }  # fmt: skip
 GOAL = HEADS["frozen encoder, goal"][0]
 

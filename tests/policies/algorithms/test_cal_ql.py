@@ -2,14 +2,14 @@
 
 import numpy as np
 import pytest
-from agent_rig import Rig, derived
+from agent_rig import Rig, small
 from scipy.special import logsumexp
 
 from robot_hil.data.specs import Array
 from robot_hil.errors import ConfigError
 from robot_hil.policies.algorithms.cal_ql import CalQlConfig
 
-LINEAR = derived(
+LINEAR = small(
     CalQlConfig, hidden=(), action_gain=0.0, utd=1, anchor=0.0, samples=3, exploration=0.3, pessimism=0.7,
     softness=0.4, value_range=(-2.0, 2.0),
 )  # fmt: skip
@@ -56,7 +56,7 @@ def test_the_penalty_is_that_of_the_paper(backend: str, surveyed: int, height: f
 def test_actions_without_data_are_worth_less_than_data_but_not_less_than_what_was_reached() -> None:
     values = {}
     for reached in (0.0, 0.9):
-        config = derived(CalQlConfig, anchor=0.0, utd=1, learning_rate=1e-2, actor_rate=0.0, pessimism=1.0)
+        config = small(CalQlConfig, anchor=0.0, utd=1, learning_rate=1e-2, actor_rate=0.0, pessimism=1.0)
         rig = Rig(config, "torch")
         batch = rig.batch(reward=0.9, discount=0.0, mc_return=reached)
         for _ in range(150):
@@ -66,7 +66,7 @@ def test_actions_without_data_are_worth_less_than_data_but_not_less_than_what_wa
 
 
 def test_the_noise_of_actions_is_divided_with_the_batch() -> None:
-    rig = Rig(derived(CalQlConfig, utd=2), "torch")
+    rig = Rig(small(CalQlConfig, utd=2), "torch")
     assert np.isfinite(list(rig.update(rig.batch()).values())).all()
     assert not any(name.startswith("drawn/") for name in rig.algorithm.draw(np.random.default_rng(0), 4, True))
 

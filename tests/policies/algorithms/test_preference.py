@@ -2,13 +2,13 @@
 
 import numpy as np
 import pytest
-from agent_rig import Rig, derived
+from agent_rig import Rig, small
 
 from robot_hil.data.specs import Array
 from robot_hil.errors import ConfigError
 from robot_hil.policies.algorithms.preference import PreferenceConfig
 
-LINEAR = derived(PreferenceConfig, hidden=(), action_gain=0.0, utd=1, anchor=0.0, ranking=0.3, preference=0.7)
+LINEAR = small(PreferenceConfig, hidden=(), action_gain=0.0, utd=1, anchor=0.0, ranking=0.3, preference=0.7)
 
 
 def marked(rig: Rig) -> dict[str, Array]:
@@ -52,7 +52,7 @@ def test_the_actor_prefers_as_the_person_did(backend: str) -> None:
 
 
 def test_the_policy_leaves_what_was_overridden() -> None:
-    rig = Rig(derived(PreferenceConfig, anchor=0.0, actor_rate=1e-2, actor_average=1.0), "torch")
+    rig = Rig(small(PreferenceConfig, anchor=0.0, actor_rate=1e-2, actor_average=1.0), "torch")
     batch = rig.batch(overridden=1.0, imitate=0.0, reward=0.0)
     batch["action"], batch["action_policy"] = batch["action"] * 0 + 0.5, batch["action"] * 0 - 0.5
     losses = [rig.update(batch)["preference_loss"] for _ in range(100)]

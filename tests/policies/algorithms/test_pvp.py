@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
-from agent_rig import Rig, derived
+from agent_rig import Rig, small
 
 from robot_hil.errors import ConfigError
 from robot_hil.policies.algorithms.pvp import PvpConfig
 
-LINEAR = derived(PvpConfig, hidden=(), action_gain=0.0, utd=1, anchor=0.0, value_range=(-1.0, 1.0))
+LINEAR = small(PvpConfig, hidden=(), action_gain=0.0, utd=1, anchor=0.0, value_range=(-1.0, 1.0))
 
 
 def extra_of(rig: Rig, batch: dict[str, np.ndarray]) -> float:
@@ -21,7 +21,7 @@ def extra_of(rig: Rig, batch: dict[str, np.ndarray]) -> float:
 
 
 def test_the_proxy_values_are_those_of_the_paper(backend: str) -> None:
-    rig = Rig(derived(PvpConfig, hidden=(), action_gain=0.0, proxy=0.5, proxy_weight=0.3), backend)
+    rig = Rig(small(PvpConfig, hidden=(), action_gain=0.0, proxy=0.5, proxy_weight=0.3), backend)
     batch = rig.batch()
     batch["imitate"] = np.float32([1, 1, 1, 0, 0, 0, 1, 0])
     batch["overridden"] = np.float32([0, 1, 1, 0, 1, 0, 0, 0])
@@ -37,7 +37,7 @@ def test_the_proxy_values_are_those_of_the_paper(backend: str) -> None:
 
 
 def test_values_tell_human_from_overridden_actions_without_any_reward(backend: str) -> None:
-    rig = Rig(derived(PvpConfig, anchor=0.0, utd=1, learning_rate=1e-2, value_range=(-1.0, 1.0)), backend)
+    rig = Rig(small(PvpConfig, anchor=0.0, utd=1, learning_rate=1e-2, value_range=(-1.0, 1.0)), backend)
     batch = rig.batch(reward=0.0, discount=0.5, imitate=1.0, overridden=1.0)
     batch["action_policy"] = -batch["action"]
     for _ in range(100):
