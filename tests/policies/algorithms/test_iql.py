@@ -1,6 +1,8 @@
 """IQL: expectile of what was done, targets from it, weights by the advantage over it; on both backends."""
 
 from dataclasses import replace
+from functools import cache
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,10 +11,16 @@ from agent_rig import Rig, changed, derived, each
 from robot_hil.data.specs import Array
 from robot_hil.errors import ConfigError
 from robot_hil.policies.algorithms.iql import IqlConfig, expectile_loss
+from robot_hil.policies.base import Routine
 
 IQL = derived(IqlConfig)
 PLAIN = replace(IQL, hidden=(), action_gain=0.0, utd=1, ensemble=2, value_range=(-9.0, 9.0), temperature=0.4)
 """Linear networks."""
+
+
+@cache  # what is compiled for it can then be found again
+def targets_of(algorithm: Any) -> Routine:
+    return lambda nn, trainer, given: each(algorithm._targets(nn, trainer, given))
 
 
 def linear(rig: Rig, batch: dict[str, Array]) -> tuple[Array, Array, Array]:
@@ -38,10 +46,7 @@ def test_targets_bootstrap_from_the_value_not_from_an_action(backend: str) -> No
     batch = rig.batch(rows=6)
     _, _, after = linear(rig, batch)
 
-    def targets(nn, trainer, given):
-        return each(rig.algorithm._targets(nn, trainer, given))
-
-    found = np.array(list(rig.train(targets, batch).values()))
+    found = np.array(list(rig.train(targets_of(rig.algorithm), batch).values()))
     assert found == pytest.approx(batch["reward"] + batch["discount"] * after, abs=1e-4)
 
 
@@ -73,11 +78,8 @@ def test_the_value_becomes_the_expectile_of_what_was_done(backend: str) -> None:
     batch["obs/state"][:] = batch["obs/state"][:1]
     batch["action"][:, 0] = [0, 1] * 4
 
-    def targets(nn, trainer, given):
-        return each(rig.algorithm._targets(nn, trainer, given))
-
     for _ in range(200):
-        rig.train(targets, batch)
+        rig.train(targets_of(rig.algorithm), batch)
     assert linear(rig, batch)[1] == pytest.approx(np.full(8, 0.8), abs=0.02)
 
 
