@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from agent_rig import BACKENDS, SMALL, SMALL_BC, SMALL_HIL_SERL, Rig, gradients_of
+from agent_rig import BACKENDS, SMALL, SMALL_BC, SMALL_HIL_SERL, Rig, gradients_of, small
 from contracts import assert_equal_arrays
 
 from robot_hil.data.specs import Array
@@ -32,8 +32,8 @@ HEADS: dict[str, tuple[AgentConfig, bool]] = {
     ),
     "temperature, gripper, encoder": (replace(SMALL_HIL_SERL, critic_to_actor=1), True),
     "behaviour cloning": (SMALL_BC, True),
-    "advantage-weighted": (small(AwacConfig, utd=1), False),
-    "implicit Q": (small(IqlConfig, utd=1, freeze_encoder=False), True),
+    "advantage-weighted": (derived(AwacConfig, utd=1), False),
+    "implicit Q": (derived(IqlConfig, utd=1, freeze_encoder=False), True),
     "proxy values": (small(PvpConfig, utd=1, value_range=WIDE, freeze_encoder=False, views=0), True),
     "preference": (small(PreferenceConfig, utd=1, value_range=WIDE), False),
     "pessimism": (small(CalQlConfig, utd=1, anchor=0.0, value_range=WIDE, exploration=0.3), False),
