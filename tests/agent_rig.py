@@ -31,12 +31,6 @@ def small(kind: type[C], **own: Any) -> C:
     return kind(**({field.name: getattr(base, field.name) for field in fields(base)} | own))
 
 
-def derived(kind: type[AgentConfig], **own: Any) -> Any:
-    """Return numbers as small as those of the algorithm that `kind` builds on."""
-    base = next(one for one in (SMALL, SMALL_HIL_SERL, SMALL_BC) if issubclass(kind, type(one)))
-    return kind(**({field.name: getattr(base, field.name) for field in fields(base)} | own))
-
-
 @cache
 def library(backend: str) -> Ops:
     """Return the operations of a backend."""

@@ -6,14 +6,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from agent_rig import Rig, changed, derived
+from agent_rig import Rig, changed, small
 
 from robot_hil.data.specs import Array
 from robot_hil.errors import ConfigError
 from robot_hil.policies.algorithms.awac import AwacConfig, advantage_weight
 from robot_hil.policies.base import Routine
 
-AWAC = derived(AwacConfig)
+AWAC = small(AwacConfig)
 PLAIN = replace(AWAC, hidden=(), action_gain=0.0, utd=1, exploration=0.0)
 """Linear networks: a value is a product."""
 

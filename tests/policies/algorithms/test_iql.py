@@ -6,14 +6,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from agent_rig import Rig, changed, derived, each
+from agent_rig import Rig, changed, each, small
 
 from robot_hil.data.specs import Array
 from robot_hil.errors import ConfigError
 from robot_hil.policies.algorithms.iql import IqlConfig, expectile_loss
 from robot_hil.policies.base import Routine
 
-IQL = derived(IqlConfig)
+IQL = small(IqlConfig)
 PLAIN = replace(IQL, hidden=(), action_gain=0.0, utd=1, ensemble=2, value_range=(-9.0, 9.0), temperature=0.4)
 """Linear networks."""
 
