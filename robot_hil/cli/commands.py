@@ -41,7 +41,8 @@ def train(argv: Arguments, command: str = "train") -> int:
         if made.demos_from is not None:
             from robot_hil.cli.record import adopt
 
-            print(f"{adopt(made.demos_from, parsed.experiment, run)} demonstrations taken from {made.demos_from}")
+            count = adopt(made.demos_from, parsed.experiment, run, made.compatible_with)
+            print(f"{count} demonstrations taken from {made.demos_from}")
     from robot_hil.cli.train import train_run
 
     return train_run(parsed, run)
@@ -92,13 +93,20 @@ def record(argv: Arguments) -> int:
 
     given = options.value_of(argv, "--out")
     run = RunFolder(Path(given) if given else next_free(Path("runs"), f"{argv[0]}-demos"))
-    parsed = options.parse("record", options.Common, argv, run.path)
+    parsed = options.parse("record", options.Record, argv, run.path)
     made = parsed.options
     run.join(parsed.experiment, parsed.argv, made.seed, changeable=("demos",), stored=parsed.stored)
     run.lock("record")
     from robot_hil.cli.record import record as work
 
-    count = work(parsed.experiment, run, made.seed, made.operator)
+    against = None
+    if made.against is not None:
+        from robot_hil.cli.against import Against
+
+        against = Against(made.against, run)
+    count = work(parsed.experiment, run, made.seed, made.operator, against)
+    if against is not None:
+        against.show()
     print(f"{run.path} holds {count} demonstrations. Use them: robot-hil train {argv[0]} --demos-from {run.path}")
     return 0 if count >= parsed.experiment.demos else 130
 
@@ -197,6 +205,13 @@ def experiments(argv: Arguments) -> int:
     return 0
 
 
+def committee(argv: Arguments) -> int:
+    """Make the committee of a run."""
+    from robot_hil.cli.against import committee as work
+
+    return work(argv)
+
+
 def relearn(argv: Arguments) -> int:
     """Learn anew from what a run has recorded."""
     from robot_hil.cli.relearn import relearn as work
@@ -276,6 +291,7 @@ RUN: dict[str, Callable[[Arguments], int]] = {
     "console": console,
     "doctor": doctor,
     "eval": evaluate,
+    "committee": committee,
     "relearn": relearn,
     "report": report,
     "experiments": experiments,

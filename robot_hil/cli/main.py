@@ -18,6 +18,7 @@ COMMANDS = {
     "teleop": "drive the simulated arm by hand: keyboard, gamepad, SpaceMouse, headset; no learning",
     "console": "the operator's page for a run: cameras, buttons, curves, stored episodes",
     "doctor": "check devices, permissions, cameras, ports; measure rate and age of a device",
+    "committee": "imitators of a run's demonstrations: does a new one fit, when should a robot ask for help",
     "relearn": "learn anew, by any method, from what a run has recorded",
     "eval": "let a learnt policy act alone and count successes",
     "report": "tables and plots of runs; several runs are compared",

@@ -22,7 +22,7 @@ else:
 
 CLOCK_VARIABLE = "ROBOT_HIL_CLOCK"
 ENDPOINT, WEIGHTS_ENDPOINT = "tcp://127.0.0.1:5588", "tcp://127.0.0.1:5589"
-_RUN_ONLY = {"--out": 1, "--resume": 0, "--demos-from": 1}
+_RUN_ONLY = {"--out": 1, "--resume": 0, "--demos-from": 1, "--against": 1, "--compatible-with": 1}
 """Options that say where a run lies and how it starts, not what it is; with the count of their values."""
 
 
@@ -86,6 +86,16 @@ class Train(Common):
     """One process and one thread: slower, but the same seed gives the same policy, bit by bit."""
     demos_from: Path | None = None
     """Run folder whose demonstrations are used instead of recording new ones."""
+    compatible_with: Path | None = None
+    """Of these leave out what does not fit the committee of this run (`robot-hil committee RUN`)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record(Common):
+    """What `record` takes."""
+
+    against: Path | None = None
+    """Judge each demonstration by the committee of this run (`robot-hil committee RUN`), and show what does not fit."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,8 +5,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from robot_hil.cli import compose
+from robot_hil.cli import committee, compose
 from robot_hil.cli.actor import Demonstrator
+from robot_hil.cli.against import Against
 from robot_hil.cli.goal import GoalTracker
 from robot_hil.cli.operator_options import NOBODY, OperatorOptions
 from robot_hil.cli.robot import Robot
@@ -29,8 +30,17 @@ if TYPE_CHECKING:
 DEMO_ACTOR = "demos"
 
 
-def record(experiment: "Experiment", run: RunFolder, seed: int, operator: OperatorOptions = NOBODY) -> int:
-    """Record until the folder holds the experiment's number of demonstrations; return how many it holds."""
+def record(
+    experiment: "Experiment",
+    run: RunFolder,
+    seed: int,
+    operator: OperatorOptions = NOBODY,
+    against: Against | None = None,
+) -> int:
+    """Record until the folder holds the experiment's number of demonstrations; return how many it holds.
+
+    `against` judges each, and shows what it thinks; it is kept in any case.
+    """
     compose.require_person(experiment, bool(operator.teleop))
     earlier = run.episodes()
     tracker, pending = GoalTracker(experiment.goal, earlier), list[Step]()
@@ -52,6 +62,9 @@ def record(experiment: "Experiment", run: RunFolder, seed: int, operator: Operat
 
         def keep(row: EpisodeRow) -> None:
             nonlocal seq
+            if against is not None:
+                robot.tell(against.judge(row.episode_id, pending), "demo")
+                robot.log("info", robot.message)
             log.append_many([replace(step, epoch=epoch, seq=seq + i) for i, step in enumerate(pending)])
             seq += len(pending)
             pending.clear()
@@ -65,21 +78,23 @@ def record(experiment: "Experiment", run: RunFolder, seed: int, operator: Operat
     return tracker.demos
 
 
-def adopt(source: Path, experiment: "Experiment", run: RunFolder) -> int:
+def adopt(source: Path, experiment: "Experiment", run: RunFolder, compatible_with: Path | None = None) -> int:
     """Copy the demonstrations of another run into `run` before it begins; return how many there are.
 
-    Those that a person has called a failure or discarded since stay behind. Raises when there are none, or when they
-    are not of this experiment's environment.
+    Those that a person has called a failure or discarded since stay behind, and those that do not fit the committee of
+    the run `compatible_with`. Raises when there are none, or when they are not of this experiment's environment.
     """
     other = RunFolder(source)
     other.config()
     spec = _spec(experiment)
     bad = {key for key, row in read_labels(source).items() if row.verdict is not Verdict.SUCCESS}
+    if compatible_with is not None:
+        bad |= set(committee.incompatible(source, committee.load(compatible_with)))
     with closing(StepLogReader(other.steps)) as log:
         demos = [step for step in log.steps() if step.segment is Segment.DEMO]
     steps = [step for step in demos if (step.actor_id, step.epoch, step.episode_id) not in bad]
     if not steps:
-        rejected = " that were not rejected afterwards" if demos else ""
+        rejected = " that fit and were not rejected afterwards" if demos else ""
         raise ConfigError(
             f"{source} holds no demonstrations{rejected}. Record some: robot-hil record {experiment.name} --out ..."
         )

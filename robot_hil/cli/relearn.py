@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import tyro
 
-from robot_hil.cli import compose, options
+from robot_hil.cli import committee, compose, options
 from robot_hil.cli.finish import evaluate_run
 from robot_hil.cli.help import UsageError
 from robot_hil.cli.runfolder import RunFolder, next_free
 from robot_hil.cli.signals import StopRequest
+from robot_hil.data.labels import Verdict
 from robot_hil.data.specs import EnvSpec
 from robot_hil.errors import ConfigError, StorageError
 from robot_hil.learner import checkpoint
@@ -35,7 +36,7 @@ SAVE_EVERY_S = 30.0
 ROW_EVERY_S = 1.0
 _TASK = ("env_id", "env_kwargs", "observation", "person", "reward_model", "demos", "eval_episodes")
 """What the recorded run says about the task; everything else is the experiment's and the method's."""
-_OWN = {"--resume": 1, "--out": 1, "--seed": 1, "--steps": 1}
+_OWN = {"--resume": 1, "--out": 1, "--seed": 1, "--steps": 1, "--compatible-with": 1}
 
 Progress = Callable[[str, int, int], None]
 """Told what is being done, how many of it are done, and of how many."""
@@ -53,6 +54,8 @@ class Relearn:
     """Seed of everything random."""
     out: Path | None = None
     """Folder of the new run; default runs/<experiment>_<method>-<n>."""
+    compatible_with: Path | None = None
+    """Leave out demonstrations that do not fit the committee of this run (`robot-hil committee RUN`)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +68,8 @@ class Job:
     """Run folder whose log is learnt from."""
     steps: int
     seed: int
+    compatible_with: Path | None = None
+    """Run whose committee says which demonstrations are left out; None leaves none out."""
 
 
 class Relearning:
@@ -84,6 +89,9 @@ class Relearning:
             self.learner = Learner(agent, job.experiment.method, _spec(job.experiment), config, job.seed)
             self.learner.add_all(log.steps())
         self.learner.judge({key: row.verdict for key, row in read_labels(job.source).items()})
+        if job.compatible_with is not None:
+            unfit = committee.incompatible(job.source, committee.load(job.compatible_with))
+            self.learner.judge(dict.fromkeys(unfit, Verdict.DISCARD))
         self._check()
 
     def run(self, stop: Callable[[], bool], progress: Progress) -> None:
@@ -168,7 +176,7 @@ def relearn(argv: Sequence[str]) -> int:
         run = RunFolder(out or next_free(Path("runs"), job.experiment.name))
         learning = Relearning(job, run)  # a log that lacks something leaves no folder behind
         run.create(job.experiment, stored, job.seed)
-        write_json(run.path / RESULT_FILE, {"log": str(job.source), "method": job.method, "steps": job.steps})
+        write_json(run.path / RESULT_FILE, _noted(job))
     run.lock("relearn")
     if resumed is not None:
         learning = Relearning(job, run)
@@ -195,7 +203,7 @@ def _finish(job: Job, run: RunFolder) -> None:
     good, cycle = sum(row.success for row in rows), mean_cycle(rows)
     low, high = wilson_interval(good, len(rows))
     result = {
-        "log": str(job.source), "method": job.method, "steps": job.steps, "seed": job.seed, "episodes": len(rows),
+        **_noted(job), "seed": job.seed, "episodes": len(rows),
         "success_rate": good / max(1, len(rows)), "success_ci95": (low, high), "cycle_steps": cycle,
         "wall_s": run.now(),
     }  # fmt: skip
@@ -205,6 +213,12 @@ def _finish(job: Job, run: RunFolder) -> None:
         f"{high:.0%}), {'-' if cycle is None else f'{cycle:.1f}'} steps per success; {run.now():.0f} s in all.\n"
         f"Next: robot-hil eval {run.path} --episodes 100"
     )
+
+
+def _noted(job: Job) -> dict[str, Any]:
+    """Return what `--resume` needs to know of a job."""
+    fits = None if job.compatible_with is None else str(job.compatible_with)
+    return {"log": str(job.source), "method": job.method, "steps": job.steps, "compatible_with": fits}
 
 
 def _parsed(argv: Sequence[str]) -> tuple[Job, Path | None, list[str]]:
@@ -228,7 +242,15 @@ def _parsed(argv: Sequence[str]) -> tuple[Job, Path | None, list[str]]:
     experiment = replace(experiment, **{name: getattr(task, name) for name in _TASK})
     experiment = replace(experiment, learner=replace(experiment.learner, prefetch=0))
     made = options.with_numbers(Relearn, experiment, rest, f"robot-hil relearn {argv[0]}")
-    job = Job(experiment=made.experiment, method=method, source=source.path.resolve(), steps=made.steps, seed=made.seed)
+    fits = None if made.compatible_with is None else made.compatible_with.resolve()
+    job = Job(
+        experiment=made.experiment,
+        method=method,
+        source=source.path.resolve(),
+        steps=made.steps,
+        seed=made.seed,
+        compatible_with=fits,
+    )
     return job, made.out, stored
 
 
@@ -257,6 +279,7 @@ def _resumed(folder: Path, argv: Sequence[str]) -> tuple[Job, RunFolder]:
         source=Path(noted["log"]),
         steps=int(steps),
         seed=int(config["seed"]),
+        compatible_with=None if noted.get("compatible_with") is None else Path(noted["compatible_with"]),
     )
     return job, run
 
