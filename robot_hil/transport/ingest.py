@@ -10,7 +10,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
@@ -22,6 +21,7 @@ from robot_hil.errors import RobotHilError, SpecError, TransportError
 from robot_hil.replay.step_log import StepLog
 from robot_hil.transport import protocol
 from robot_hil.transport.committer import Committed, Committer
+from robot_hil.transport.counters import Counters, IngestInfo
 from robot_hil.transport.group import Group
 from robot_hil.transport.keys import Keys
 from robot_hil.transport.protocol import Progress
@@ -35,24 +35,6 @@ _FLYING_STEPS = 128
 _HEARTBEAT_S = 0.5
 _URGENT_EVERY_S = 0.002
 _MAX_REPORTS = 10_000
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IngestInfo:
-    """Counters since `start`; `lost` is what the log knows."""
-
-    actors: int = 0
-    """Connected now."""
-    steps: int = 0
-    """New steps written into the log."""
-    duplicates: int = 0
-    """Steps that came again and were not stored twice."""
-    lost: int = 0
-    """Sequence numbers an actor no longer has and the log never got."""
-    refused: int = 0
-    """Messages and greetings that were malformed or did not match, and were dropped."""
-    unwelcome: int = 0
-    """Messages of peers that had not been welcomed, dropped unread; some after each reconnection are normal."""
 
 
 class IngestServer:
@@ -88,7 +70,7 @@ class IngestServer:
         self._reports: deque[tuple[str, dict[str, Any]]] = deque(maxlen=_MAX_REPORTS)
         self._sessions = Sessions(log, protocol.identity(spec, task, files), run_id)
         self._progress = Progress(step_budget=-1)
-        self._info = IngestInfo()
+        self._counters = Counters()
         self._error: RobotHilError | None = None
         self._crowded = self._stopping = False
         self._told, self._told_t = Progress(), -1e9
@@ -161,7 +143,7 @@ class IngestServer:
 
     def info(self) -> IngestInfo:
         """Return counters."""
-        return self._info
+        return self._counters.info(actors=len(self._sessions))
 
     def _run(self) -> None:
         assert self._server is not None
@@ -254,7 +236,7 @@ class IngestServer:
                 group = Group()
                 self._greet(sock, peer, frames)
             elif session is None:
-                self._count(unwelcome=1)
+                self._counters.add(unwelcome=1)
                 self._send(sock, peer, protocol.RESYNC, b"")
             elif kind == protocol.STEPS:
                 if not group.add(peer, session, frames, self._check):
@@ -267,12 +249,12 @@ class IngestServer:
             else:
                 raise SpecError(f"message of {len(frames)} parts is of no known kind.")
         except SpecError as error:
-            self._count(refused=1)
+            refused = self._counters.add(refused=1)["refused"]
             if self._sessions.get(peer) is not None:
                 # an actor of ours that sends what cannot be stored: a person must hear of it
                 self._refuse(sock, peer, f"the learner cannot take what this actor sends: {error}")
-            if self._info.refused in (1, 10, 100) or self._info.refused % 1000 == 0:
-                _log.warning("dropped message %d: %s", self._info.refused, error)
+            if refused in (1, 10, 100) or refused % 1000 == 0:
+                _log.warning("dropped message %d: %s", refused, error)
         return group
 
     def _write(self, group: Group) -> None:
@@ -281,7 +263,7 @@ class IngestServer:
             if result.lost:
                 _log.error("%d steps were damaged or deleted on the actor's side and are lost", result.lost)
             new = len(result.new)
-            self._count(steps=new, duplicates=len(group.steps) - new, lost=result.lost)
+            self._counters.add(steps=new, duplicates=len(group.steps) - new, lost=result.lost)
 
     def _hand_on(self, some: Sequence[Committed]) -> None:
         """Let the learner have steps that the disk has, then the actors know."""
@@ -302,7 +284,7 @@ class IngestServer:
         reason = self._sessions.objection(hello)
         if reason:
             _log.warning("refused actor %r: %s", hello.actor_id, reason)
-            self._count(refused=1)
+            self._counters.add(refused=1)
             self._refuse(sock, peer, reason)
             return
         session, lost = self._sessions.welcome(peer, hello)
@@ -314,12 +296,11 @@ class IngestServer:
             window=self._share,
         )
         self._send(sock, peer, protocol.WELCOME, protocol.pack(welcome))
-        self._count(lost=lost)
+        self._counters.add(lost=lost)
 
     def _refuse(self, sock: "zmq.Socket[bytes]", peer: bytes, reason: str) -> None:
         self._send(sock, peer, protocol.REFUSED, protocol.pack(protocol.Refusal(reason=reason)))
         self._sessions.drop(peer)
-        self._count()
 
     def _send(self, sock: "zmq.Socket[bytes]", peer: bytes, kind: bytes, body: bytes) -> None:
         try:
@@ -329,18 +310,3 @@ class IngestServer:
             return
         except zmq.ZMQError:
             self._sessions.drop(peer)
-            self._count()
-
-    def _count(
-        self, *, steps: int = 0, duplicates: int = 0, lost: int = 0, refused: int = 0, unwelcome: int = 0
-    ) -> None:
-        old = self._info
-        self._info = replace(
-            old,
-            actors=len(self._sessions),
-            steps=old.steps + steps,
-            duplicates=old.duplicates + duplicates,
-            lost=old.lost + lost,
-            refused=old.refused + refused,
-            unwelcome=old.unwelcome + unwelcome,
-        )
