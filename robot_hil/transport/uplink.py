@@ -1,4 +1,4 @@
-"""The actor's end: every step goes to disk, then to the learner, and leaves the disk when the learner's disk has it."""
+"""The actor's end: every step goes to the spool, then to the learner, and leaves the spool when its disk has it."""
 
 import logging
 import threading
