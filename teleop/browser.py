@@ -8,7 +8,7 @@ import logging
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 import numpy as np
@@ -53,6 +53,8 @@ class Pull:
     pressed: Grip | None = None
     held: bool = False
     """A key or dead-man's button is down: the person is in charge, whatever the deflection."""
+    rewind: bool = False
+    """The person holds what leads the robot back the way it came; all else counts for nothing meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,6 +249,9 @@ class PageDevice(ABC, Generic[Body]):
             self._deflection.reset()
             return self._without_command(status, problem)
         pull = self._pull()
+        if pull.rewind:
+            self._deflection.reset()  # whoever drives on from there takes the gripper as it is then
+            return replace(self._without_command(status, ""), engaged=True, rewind=True)
         return self._deflection.sample(
             self._alive,
             now,

@@ -18,6 +18,8 @@ OPEN, CLOSE = 6, 7
 """Left and right trigger."""
 UP, DOWN, LEFT, RIGHT = 12, 13, 14, 15
 """The cross."""
+BACK = 10
+"""The left stick pressed in."""
 PRESSED = 0.5
 
 
@@ -43,7 +45,8 @@ class BrowserGamepad(PageDevice[Pad]):
     """Drives while the right bumper is held, also with the sticks at rest; nothing moves without it.
 
     Left stick x and y, right stick up/down z and left/right turns about z, the cross tips and rolls; the right trigger
-    closes the gripper, the left one opens it. The other buttons are the page's: it sends them as its own.
+    closes the gripper, the left one opens it; with the left stick pressed in the robot goes back the way it came. The
+    other buttons are the page's: it sends them as its own.
     """
 
     kind = "gamepad"
@@ -64,7 +67,7 @@ class BrowserGamepad(PageDevice[Pad]):
 
     def _forget(self) -> None:
         self._raw: tuple[float, ...] = (0.0,) * 6
-        self._held = self._stale = self._slow = False
+        self._held = self._stale = self._slow = self._back = False
         self._triggers = (False, False)
         self._pressed: Grip | None = None
 
@@ -86,6 +89,7 @@ class BrowserGamepad(PageDevice[Pad]):
         self._triggers = triggers
         self._raw = self._sticks(body)
         self._slow = _value(body.buttons, SLOW) > PRESSED
+        self._back = _value(body.buttons, BACK) > PRESSED
 
     def _sticks(self, body: Pad) -> tuple[float, ...]:
         """Return deflections x, y, z, rx, ry, rz in the operator's frame; what a pad does not have is 0."""
@@ -112,7 +116,7 @@ class BrowserGamepad(PageDevice[Pad]):
             return Pull((0.0,) * 6)
         pressed, self._pressed = self._pressed, None
         share = self._settings.slow if self._slow else 1.0
-        return Pull(tuple(share * value for value in self._raw), pressed, held=True)
+        return Pull(tuple(share * value for value in self._raw), pressed, held=True, rewind=self._back)
 
 
 def _value(values: Sequence[float], index: int) -> float:

@@ -21,6 +21,8 @@ MOTION = {
 """Axis in the operator's frame (x away, y left, z up) and direction of each key, by its place on the board."""
 GRIPPER = ("KeyC", "KeyV", "KeyG")
 """Close, open, and whichever of the two it does not do now."""
+BACK = "KeyB"
+"""Held down: back the way the robot came."""
 FINE = ("ShiftLeft", "ShiftRight")
 SPEEDS = {"Digit1": 0.25, "Digit2": 0.5, "Digit3": 0.75, "Digit4": 1.0}
 """The page keeps the digit of the speed that the operator chose among the keys that are down."""
@@ -37,6 +39,8 @@ class KeyboardConfig(PageConfig):
 
 class Keyboard(PageDevice[Keys]):
     """Drives while a key of motion is down, also when two of them cancel out; a tap gives one control period.
+
+    While B is down the robot goes back the way it came, whatever else is.
 
     Keys of axes that the task does not have do nothing.
     """
@@ -70,7 +74,7 @@ class Keyboard(PageDevice[Keys]):
         return "" if body.armed else "laid aside: click into the console to drive with the keyboard"
 
     def _read(self, body: Keys, *, stale: bool, late: bool) -> None:
-        down = frozenset(body.down) & (self._motion.keys() | set(self._gripper))
+        down = frozenset(body.down) & (self._motion.keys() | {*self._gripper, BACK})
         self._stale = down if stale else self._stale & down
         keys = down - self._stale
         if not late:
@@ -85,16 +89,17 @@ class Keyboard(PageDevice[Keys]):
         return bool(self._keys or self._stale)
 
     def _holding(self) -> bool:
-        return not self._keys.isdisjoint(self._motion)
+        return BACK in self._keys or not self._keys.isdisjoint(self._motion)
 
     def _pull(self) -> Pull:
         raw = dict.fromkeys(TWIST_AXES, 0.0)
         moving = (self._keys & self._motion.keys()) | self._tapped
         for axis, sign in {self._motion[key] for key in moving}:
             raw[axis] += sign * self._speed
-        pressed = self._press()
+        back = BACK in self._keys
+        pressed = None if back else self._press()
         self._tapped, self._presses = set(), []
-        return Pull(tuple(raw.values()), pressed, held=bool(moving))
+        return Pull(tuple(raw.values()), pressed, held=bool(moving), rewind=back)
 
     def _press(self) -> Grip | None:
         """Return what the gripper keys pressed since the last period come to; None for none."""

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from robot_hil.actor.arbiter import Arbiter, ArbiterConfig, Decision, Mode
+from robot_hil.actor.arbiter import Arbiter, ArbiterConfig, Decision
+from robot_hil.actor.sharing import Mode
 from robot_hil.clock import VirtualClock
 from robot_hil.data.teleop import EventKind, SampleStatus, TeleopEvent, TeleopSample
 from robot_hil.protocols import TeleopDevice

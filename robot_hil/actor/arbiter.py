@@ -6,6 +6,7 @@ from enum import Enum
 
 import numpy as np
 
+from robot_hil.actor.sharing import Mode, Sharing, modes_of
 from robot_hil.data.specs import Array
 from robot_hil.data.step import Authority
 from robot_hil.data.teleop import EventKind, SampleStatus, TeleopEvent, TeleopSample
@@ -25,17 +26,6 @@ class ArbiterState(Enum):
     ESTOP = "estop"
 
 
-class Mode(Enum):
-    """How human and policy combine while the person is engaged."""
-
-    TAKEOVER = "takeover"
-    """The person drives everything."""
-    RESIDUAL = "residual"
-    """The person's command is added to the policy's."""
-    MASKED = "masked"
-    """The person drives the dimensions of the sample's mask, the policy the rest."""
-
-
 class TailDriver(Enum):
     """Who drives in the release tail. The flag `release_tail` tells a learner not to imitate these steps."""
 
@@ -49,6 +39,13 @@ class ArbiterConfig:
 
     action_dim: int
     mode: Mode = Mode.TAKEOVER
+    """Of the first intervention; MODE events change it."""
+    hand: tuple[bool, ...] = ()
+    """Which dimensions are the hand's, for the modes `arm` and `hand`; empty for an action without one."""
+    residual_gain: float = 0.3
+    """Share of the person's command that is added in mode `residual`."""
+    residual_max: float = 0.3
+    """Most that is added to a dimension, share of the action's range."""
     engage_s: float = 0.0
     """The person must stay engaged this long before driving; the arm stands meanwhile [s]."""
     min_hold_s: float = 0.0
@@ -68,6 +65,20 @@ class ArbiterConfig:
         times = (self.engage_s, self.min_hold_s, self.release_tail_s)
         if not all(0 <= t < np.inf for t in times) or not self.max_sample_age_s > 0:
             raise ConfigError(f"arbiter times must be finite, not negative, and max_sample_age_s above 0; got {self}.")
+        if not (0 < self.residual_gain < np.inf and 0 < self.residual_max <= 1):
+            raise ConfigError(
+                f"residual_gain is {self.residual_gain}, residual_max {self.residual_max}; give numbers above 0, the "
+                "second at most 1."
+            )
+        if self.hand and len(self.hand) != self.action_dim:
+            raise ConfigError(f"hand has {len(self.hand)} dimensions, an action {self.action_dim}.")
+        if self.mode in (Mode.ARM, Mode.HAND) and self.mode not in self.modes:
+            raise ConfigError(f"mode {self.mode.value!r} needs an action with an arm and a hand; choose another mode.")
+
+    @property
+    def modes(self) -> tuple[Mode, ...]:
+        """What a person may switch to, by MODE events."""
+        return modes_of(self.hand, Mode.TAKEOVER if self.mode in (Mode.ARM, Mode.HAND) else self.mode)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +109,8 @@ class Arbiter:
     until a RESUME event comes while the device works and nobody pulls it; the policy never takes over by itself. An
     ESTOP event latches until `clear_estop`. A proposal with NaN is never executed: the arm is held, unless
     a person drives every dimension anyway. ENGAGE and DISENGAGE events are for display: `engaged` decides.
-    A CLEAR event with a reason turns ESTOP into HOLD; before anything moves a RESUME must follow.
+    A CLEAR event with a reason turns ESTOP into HOLD; before anything moves a RESUME must follow. A MODE event asks for
+    another mode, by name or, without one, for the next; it counts once no intervention is open, so that each is of one.
     """
 
     def __init__(self, config: ArbiterConfig) -> None:
@@ -109,10 +121,12 @@ class Arbiter:
         self._device_seen = config.device_required
         self._next_id = 0
         self._open = False  # an intervention is open, with number _next_id - 1
+        self._keeps = self._kept = False
         self._engaged_at = 0.0
         self._onset_at = 0.0
         self._last_engaged = 0.0
         self._tail_s = config.release_tail_s
+        self._sharing = Sharing(config.mode, config.hand, config.residual_gain, config.residual_max)
         self._zero = np.zeros(config.action_dim, np.float32)
         self._authority = {a: np.full(config.action_dim, a, np.uint8) for a in Authority}
 
@@ -120,6 +134,11 @@ class Arbiter:
     def state(self) -> ArbiterState:
         """Who drives now; may be read by any thread."""
         return ArbiterState.HOLD if self._requested and self._state is not ArbiterState.ESTOP else self._state
+
+    @property
+    def mode(self) -> Mode:
+        """How person and policy combine; while a person drives, how they do now. Any thread may ask."""
+        return self._sharing.mode
 
     @property
     def hold_requested(self) -> bool:
@@ -133,9 +152,13 @@ class Arbiter:
         """
         self._requested = reason or "asked to hold; resume to go on"
 
-    def begin_episode(self, attended: bool = True) -> None:
-        """Number interventions from 0 again; HOLD and ESTOP stay. Not `attended`: no device is expected to work."""
+    def begin_episode(self, attended: bool = True, keeps: bool = False) -> None:
+        """Number interventions from 0 again; HOLD and ESTOP stay. Not `attended`: no device is expected to work.
+
+        `keeps`: once a person has taken over the policy does not drive again in this episode; let go, the arm stands.
+        """
         self._next_id = 0
+        self._keeps, self._kept = keeps, False
         self._open = False
         if not attended:
             self._device_seen = False
@@ -172,13 +195,15 @@ class Arbiter:
         lost = problem if self._device_seen else ""  # a device that never worked blocks nothing, and drives nothing
         engaged = sample.engaged and not problem
         self._handle_events(events, lost, engaged)
+        self._settle_mode()
         if self._state not in (ArbiterState.HOLD, ArbiterState.ESTOP):
             if lost:
                 self._stop(ArbiterState.HOLD, f"{lost}; make it work, let go of it and resume")
             else:
                 onset = self._follow(now, engaged, sample.action is not None, sample.tail_s)
+        self._settle_mode()
         try:
-            action, authority = self._compose(proposal, sample)
+            action, authority = self._compose(now, proposal, sample)
         except SpecError as error:
             self._stop(ArbiterState.HOLD, f"{error} Resume to try again")
             onset = False
@@ -190,7 +215,7 @@ class Arbiter:
             intervention_id=self._next_id - 1 if self._open else -1,
             onset=onset,
             closes_previous=was_open and not self._open,
-            release_tail=self._state is ArbiterState.RELEASING,
+            release_tail=self._state is ArbiterState.RELEASING and self._open,
             reason=self.reason,
         )
 
@@ -202,6 +227,8 @@ class Arbiter:
                 self._stop(ArbiterState.ESTOP, f"e-stop by {event.source or 'a person'}")
             elif event.kind is EventKind.CLEAR and event.reason.strip():
                 self.clear_estop(event.reason)
+            elif event.kind is EventKind.MODE:
+                self._sharing.ask(event.value)
             elif self._state is ArbiterState.ESTOP:
                 continue
             elif event.kind is EventKind.PAUSE:
@@ -218,7 +245,7 @@ class Arbiter:
     def _follow(self, now: float, engaged: bool, commanding: bool, tail_s: float | None) -> bool:
         """Follow the person's intent; return True at the first step of an intervention."""
         if engaged:
-            if self._state is ArbiterState.POLICY:
+            if self._state is ArbiterState.POLICY or (self._state is ArbiterState.RELEASING and not self._open):
                 self._state, self._engaged_at = ArbiterState.ENGAGING, now
             self._last_engaged = now
             self._tail_s = self.config.release_tail_s if tail_s is None else tail_s
@@ -226,9 +253,11 @@ class Arbiter:
                 self._state = ArbiterState.HUMAN
             elif commanding and now - self._engaged_at >= self.config.engage_s - _SLACK_S:
                 self._state, self._onset_at = ArbiterState.HUMAN, now
-                self._open = True
+                self._open, self._kept = True, self._keeps
                 self._next_id += 1
                 return True
+        elif self._kept:
+            self._state = ArbiterState.RELEASING
         elif self._open:
             tail_over = now - self._last_engaged >= self._tail_s - _SLACK_S
             if tail_over and now - self._onset_at >= self.config.min_hold_s - _SLACK_S:
@@ -238,6 +267,10 @@ class Arbiter:
         else:
             self._state = ArbiterState.POLICY
         return False
+
+    def _settle_mode(self) -> None:
+        if not self._open:
+            self._sharing.settle()
 
     def _stop(self, state: ArbiterState, reason: str) -> None:
         self._state, self.reason, self._open = state, reason, False
@@ -256,9 +289,13 @@ class Arbiter:
 
     # -- composing -------------------------------------------------------------------------------------------------
 
-    def _compose(self, proposal: Array | None, sample: TeleopSample) -> tuple[Array, Array]:
+    def _compose(self, now: float, proposal: Array | None, sample: TeleopSample) -> tuple[Array, Array]:
         """Return action and authority; raises `SpecError` when a broken proposal would be needed."""
         state, hold = self._state, (self._zero, self._authority[Authority.HOLD])
+        if state is ArbiterState.RELEASING and self._kept:
+            return hold
+        if state is ArbiterState.RELEASING and self._sharing.adds and proposal is not None:
+            return self._sharing.blend(self._checked(proposal), self._left(now))
         if state is ArbiterState.POLICY or (
             state is ArbiterState.RELEASING and self.config.tail_driver is TailDriver.POLICY
         ):
@@ -268,15 +305,13 @@ class Arbiter:
         if state is not ArbiterState.HUMAN or sample.action is None:
             return hold
         human = np.clip(np.asarray(sample.action, np.float32), -1.0, 1.0)
-        if self.config.mode is Mode.RESIDUAL and proposal is not None:
-            return np.clip(human + self._checked(proposal), -1.0, 1.0), self._authority[Authority.BLENDED]
-        if self.config.mode is Mode.MASKED and sample.mask is not None and not sample.mask.all():
-            rest, owner = (self._zero, Authority.HOLD)
-            if proposal is not None:
-                rest, owner = (self._checked(proposal), Authority.POLICY)
-            authority = np.where(sample.mask, np.uint8(Authority.HUMAN), np.uint8(owner))
-            return np.where(sample.mask, human, rest), authority
-        return human, self._authority[Authority.HUMAN]
+        if sample.rewind:  # the whole way back, however authority is shared on the way out
+            return human, self._authority[Authority.HUMAN]
+        return self._sharing.combine(human, lambda: None if proposal is None else self._checked(proposal), sample.mask)
+
+    def _left(self, now: float) -> float:
+        """Return the share of what the person added that is left in the release tail: it falls evenly to 0."""
+        return max(0.0, 1.0 - (now - self._last_engaged) / self._tail_s) if self._tail_s > 0 else 0.0
 
     def _checked(self, proposal: Array) -> Array:
         if not self._is_action(proposal):

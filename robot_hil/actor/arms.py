@@ -7,6 +7,7 @@ from enum import Enum
 import numpy as np
 
 from robot_hil.actor.arbiter import Arbiter, ArbiterConfig, ArbiterState, Decision
+from robot_hil.actor.sharing import Mode
 from robot_hil.data.specs import Array
 from robot_hil.data.step import Authority
 from robot_hil.data.teleop import TeleopEvent, TeleopSample
@@ -62,10 +63,11 @@ class ArmsArbiter:
         self._arms = dict(arms)
         self._free = free
         self._arbiters = {
-            name: Arbiter(replace(config, action_dim=size)) for name, size in zip(arms, sizes, strict=True)
+            name: Arbiter(replace(config, action_dim=size, hand=config.hand[part] if config.hand else ()))
+            for (name, part), size in zip(arms.items(), sizes, strict=True)
         }
         self._next_id = 0
-        self._open = False
+        self._open = self._keeps = self._kept = False
 
     @property
     def state(self) -> ArbiterState:
@@ -89,6 +91,11 @@ class ArmsArbiter:
             arbiter.reason = text
 
     @property
+    def mode(self) -> Mode:
+        """See `Arbiter.mode`; that of an arm with an intervention stays until it is over."""
+        return next(iter(self._arbiters.values())).mode
+
+    @property
     def hold_requested(self) -> bool:
         """See `Arbiter.hold_requested`."""
         return any(arbiter.hold_requested for arbiter in self._arbiters.values())
@@ -98,11 +105,12 @@ class ArmsArbiter:
         for arbiter in self._arbiters.values():
             arbiter.request_hold(reason)
 
-    def begin_episode(self, attended: bool = True) -> None:
-        """See `Arbiter.begin_episode`."""
+    def begin_episode(self, attended: bool = True, keeps: bool = False) -> None:
+        """See `Arbiter.begin_episode`; the first arm that is taken over keeps the others standing, too."""
         self._next_id, self._open = 0, False
+        self._keeps, self._kept = keeps, False
         for arbiter in self._arbiters.values():
-            arbiter.begin_episode(attended)
+            arbiter.begin_episode(attended, keeps)
 
     def forget_device(self) -> None:
         """See `Arbiter.forget_device`."""
@@ -131,10 +139,12 @@ class ArmsArbiter:
         self._open = any(decision.intervention_id >= 0 for decision in decisions.values())
         onset = self._open and not was_open
         self._next_id += onset
+        self._kept |= self._keeps and self._open
         driven = any(decision.state is ArbiterState.HUMAN for decision in decisions.values())
         action, authority = [], []
         for decision in decisions.values():
-            stands = driven and self._free is FreeArm.HOLD and decision.state is ArbiterState.POLICY
+            free = decision.state is ArbiterState.POLICY
+            stands = free and (self._kept or (driven and self._free is FreeArm.HOLD))
             action.append(np.zeros_like(decision.action) if stands else decision.action)
             authority.append(np.full_like(decision.authority, Authority.HOLD) if stands else decision.authority)
         opened = [decision for decision in decisions.values() if decision.intervention_id >= 0]

@@ -3,10 +3,13 @@
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from robot_hil.actor.arbiter import ArbiterState, Decision
 from robot_hil.actor.arms import AnyArbiter
+from robot_hil.actor.asked import VERDICTS, Asked
+from robot_hil.actor.recovery import Helping
+from robot_hil.actor.rewind import Rewind
 from robot_hil.actor.safety import GateState, SafetyGate
 from robot_hil.actor.seeding import Stream
 from robot_hil.clock import Clock
@@ -16,7 +19,6 @@ from robot_hil.errors import OperatorAbsentError, SafetyError
 from robot_hil.protocols import Standby, TeleopDevice
 
 _log = logging.getLogger(__name__)
-_VERDICTS = (EventKind.SUCCESS, EventKind.FAIL)
 _STANDING = (ArbiterState.HOLD, ArbiterState.ESTOP)
 _IDLE_DEMO_S = 0.5
 """A demonstration goes on so long after the person let go: what was commanded shall finish."""
@@ -37,42 +39,19 @@ class DeskConfig:
     """A verdict this soon after an episode began is about the one before [s]: people need time to press a key."""
     marks: bool = False
     """Verdicts end nothing: they go to `on_mark`, for a person who marks what can be seen now."""
+    recovery: bool = False
+    """Who takes over in training recovers, then corrects, and with that the episode ends: see `actor.recovery`."""
     period_s: float = 0.1
     """How often devices are asked while waiting [s]."""
-
-
-@dataclass(slots=True)
-class Asked:
-    """What the person said in one period, and what follows."""
-
-    sample: TeleopSample
-    decision: Decision
-    events: list[TeleopEvent] = field(default_factory=list)
-    waited: bool = False
-    """The period was stretched by waiting for the person."""
-
-    @property
-    def verdict(self) -> EventKind | None:
-        """SUCCESS, FAIL or None."""
-        return next((e.kind for e in self.events if e.kind in _VERDICTS), None)
-
-    @property
-    def reset(self) -> bool:
-        """Whether the person ends the episode."""
-        return any(e.kind is EventKind.RESET for e in self.events)
-
-    @property
-    def ends(self) -> bool:
-        """Whether this period is the episode's last by the person's word."""
-        return self.reset or self.verdict is not None
 
 
 class Desk:
     """Between loop and person. One thread uses it; `stopped` says that the run is to end.
 
-    `idle` is called once per period while it waits, e.g. to show fresh camera images. `on_late_verdict` gets verdicts
-    on the episode before; without it they are dropped with a warning. `on_false_positive` is told that a success was
-    none and says whether that is about the episode under way, which then is a failure.
+    `rewind` knows the way back, where there is one; else the button for it holds the robot. `idle` is called once per
+    period while it waits, e.g. to show fresh camera images. `on_late_verdict` gets verdicts on the episode before;
+    without it they are dropped with a warning. `on_false_positive` is told that a success was none and says whether
+    that is about the episode under way, which then is a failure.
     """
 
     def __init__(
@@ -83,6 +62,7 @@ class Desk:
         clock: Clock,
         config: DeskConfig,
         *,
+        rewind: Rewind | None = None,
         stopped: Callable[[], bool] = lambda: False,
         idle: Callable[[], object] = lambda: None,
         on_late_verdict: Callable[[TeleopEvent], object] | None = None,
@@ -96,6 +76,8 @@ class Desk:
         self.waiting = ""
         """What is waited for: `start`, `resume`, `clear`; empty while running."""
         self._arbiter, self._teleop, self._gate, self._clock, self._config = arbiter, teleop, gate, clock, config
+        self.helping = Helping(rewind, recovery=config.recovery)
+        """What kind of help is under way."""
         self._stopped, self._idle, self._on_late_verdict = stopped, idle, on_late_verdict
         self._on_false_positive, self._on_mark = on_false_positive, on_mark
         self._began = self._now()
@@ -103,7 +85,8 @@ class Desk:
 
     def begin_episode(self, stream: Stream) -> None:
         """A new episode begins now."""
-        self._arbiter.begin_episode(attended=self._teleop is not None)
+        self.helping.begin_episode(stream)
+        self._arbiter.begin_episode(attended=self._teleop is not None, keeps=self.helping.keeps)
         if stream is Stream.DEMO:
             self._arbiter.forget_device()
         self._began = self._now()
@@ -114,18 +97,25 @@ class Desk:
         sample, events = self._person(stream)
         events = self._heard(self._sort_out(events))
         held = self.last_decision is not None and self.last_decision.state is ArbiterState.HOLD
-        asked = Asked(sample, self._update(proposal, sample, events), events)
+        back = self.helping.back(sample)
+        asked = Asked(sample, self._update(proposal, back or sample, events), events)
+        asked.rewound = back is not None and asked.decision.state is ArbiterState.HUMAN
         if asked.decision.state is ArbiterState.ESTOP:
             self._emergency_stop(asked.decision.reason)
         if asked.decision.state is ArbiterState.HOLD and not held and self._gate is not None:
             self._gate.stop()  # where it is, not where it was going
         if self._config.operated and asked.decision.state is ArbiterState.HOLD:
             self._stand(asked)
-        elif self._config.demos_wait and stream is Stream.DEMO:
+        elif self._config.demos_wait and (stream is Stream.DEMO or self.helping.laid_aside(asked)):
             self._idle_demonstration(asked)
         if self._gate is not None:
             self._gate.check()
+        self.helping.label(asked)
         return asked
+
+    def done(self, asked: Asked) -> None:
+        """The period of `asked` is over: what was commanded in it is part of the way."""
+        self.helping.note(asked)
 
     def wait_while_held(self) -> None:
         """Let no reset move a held arm: wait until a person resumes, and clears before that after an e-stop.
@@ -172,15 +162,15 @@ class Desk:
         self.waiting = ""
 
     def _idle_demonstration(self, asked: Asked) -> None:
-        """Let no time pass in a demonstration that the person has laid aside for a moment."""
-        if asked.sample.engaged or asked.ends:
+        """Let no time pass in a demonstration, or a correction, that the person has laid aside for a moment."""
+        if asked.sample.engaged or asked.goes_on:
             self._idle_since = None
             return
         self._idle_since = self._now() if self._idle_since is None else self._idle_since
         if self._now() - self._idle_since < _IDLE_DEMO_S:
             return
         engaged = False
-        while not engaged and not asked.ends and not self._stopped():
+        while not engaged and not asked.goes_on and not self._stopped():
             more = self._wait("start")
             asked.waited = True
             asked.events += more.events
@@ -235,7 +225,7 @@ class Desk:
         sample = teleop.standby() if waiting and isinstance(teleop, Standby) else teleop.latest()
         self.last_sample = sample
         if stream.autonomous:
-            sample = replace(sample, engaged=False, action=None)
+            sample = replace(sample, engaged=False, action=None, rewind=False)
         return sample, teleop.drain_events()
 
     def _sort_out(self, events: list[TeleopEvent]) -> list[TeleopEvent]:
@@ -244,7 +234,7 @@ class Desk:
             return events
         early = [e for e in events if e.t < self._began + self._config.late_verdict_s]
         self._pass_late(early)
-        return [e for e in events if e.kind not in _VERDICTS or e not in early]
+        return [e for e in events if e.kind not in VERDICTS or e not in early]
 
     def _heard(self, events: list[TeleopEvent]) -> list[TeleopEvent]:
         """Take out marks, and false positives; one of the episode under way becomes its failure."""
@@ -255,7 +245,7 @@ class Desk:
                     _log.warning("%s says false positive, but no reward model judges here", event.source)
                 elif self._on_false_positive(event):
                     kept.append(replace(event, kind=EventKind.FAIL))
-            elif self._config.marks and event.kind in _VERDICTS:
+            elif self._config.marks and event.kind in VERDICTS:
                 self._on_mark(event)
             else:
                 kept.append(event)
@@ -263,7 +253,7 @@ class Desk:
 
     def _pass_late(self, events: list[TeleopEvent]) -> None:
         for event in events:
-            if event.kind not in _VERDICTS:
+            if event.kind not in VERDICTS:
                 continue
             if self._on_late_verdict is not None:
                 self._on_late_verdict(event)

@@ -5,10 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from robot_hil.actor.arbiter import Decision
 from robot_hil.actor.seeding import Stream
 from robot_hil.data.specs import Array
-from robot_hil.data.step import Segment, Step
+from robot_hil.data.step import Step
 from robot_hil.data.teleop import EventKind, SampleStatus, TeleopSample
 
 
@@ -73,13 +72,6 @@ def reward_of(rewards: Mapping[str, float]) -> float:
     """Return the word on reward that counts for people: of the first source that spoke."""
     spoke = (source for source in ("human", "classifier", "progress") if source in rewards)
     return rewards[next(spoke, "env")]
-
-
-def segment_of(stream: Stream, decision: Decision) -> Segment:
-    """Return the kind of stretch that a step belongs to."""
-    if stream is Stream.DEMO:
-        return Segment.DEMO
-    return Segment.CORRECTION if decision.intervention_id >= 0 else Segment.NONE
 
 
 def human_action(sample: TeleopSample, action_dim: int) -> Array:

@@ -11,14 +11,15 @@ import numpy as np
 from robot_hil.actor.arbiter import Decision
 from robot_hil.actor.arms import AnyArbiter
 from robot_hil.actor.desk import Desk, DeskConfig
-from robot_hil.actor.episode import EpisodeResult, Tally, human_action, recorded_proposal, segment_of
+from robot_hil.actor.episode import EpisodeResult, Tally, human_action, recorded_proposal
 from robot_hil.actor.pacing import Pacer, punctual
 from robot_hil.actor.rewarding import Judge, rewarded
+from robot_hil.actor.rewind import Rewind
 from robot_hil.actor.safety import SafetyGate
 from robot_hil.actor.seeding import Role, Stream, episode_seed
 from robot_hil.clock import Clock, MonotonicClock, VirtualClock
 from robot_hil.data.specs import Array, EnvSpec, Observation
-from robot_hil.data.step import Step
+from robot_hil.data.step import Segment, Step
 from robot_hil.data.teleop import EventKind, TeleopEvent
 from robot_hil.errors import ConfigError
 from robot_hil.protocols import EpisodeAware, Policy, ProposalAware, TeleopDevice
@@ -88,6 +89,7 @@ class ControlLoop:
         on_false_positive: Callable[[TeleopEvent], bool] | None = None,
         on_mark: Callable[[TeleopEvent], object] = lambda event: None,
         judge: Judge | None = None,
+        rewind: Rewind | None = None,
     ) -> None:
         if not 0 < config.control_hz < np.inf:
             raise ConfigError(f"control_hz is {config.control_hz}; give a number of steps per second above 0.")
@@ -105,7 +107,7 @@ class ControlLoop:
         """Whether an episode is under way."""
         self.desk = Desk(
             arbiter, teleop, gate, self.clock, replace(config.desk, period_s=1.0 / config.control_hz),
-            stopped=lambda: self._stop, idle=idle, on_late_verdict=on_late_verdict,
+            rewind=rewind, stopped=lambda: self._stop, idle=idle, on_late_verdict=on_late_verdict,
             on_false_positive=on_false_positive, on_mark=on_mark,
         )  # fmt: skip
 
@@ -215,9 +217,12 @@ class ControlLoop:
         asked = self.desk.ask(stream, proposal)
         if asked.waited:
             self.pacer.restart()
+        if asked.over and tally.pending is not None:
+            return self._cut(tally, obs), obs
         sample, decision, verdict = asked.sample, asked.decision, asked.verdict
         t_cmd = self.clock.now()
         next_obs, reward, terminated, truncated, info = self._env.step(decision.action)
+        self.desk.done(asked)
         if self._judge is not None and self._judge.beside and self._settled(self._judge, tally, obs, verdict):
             assert tally.pending is not None
             return tally.pending, obs
@@ -228,7 +233,7 @@ class ControlLoop:
             rewards["human"] = 1.0 if verdict is EventKind.SUCCESS else 0.0
             terminated = True
         truncated = (
-            bool(truncated) or self._stop or asked.reset
+            bool(truncated) or self._stop or asked.reset or asked.over
         ) and not terminated  # the task is over: nothing to bootstrap from
         human = human_action(sample, len(decision.action))
         step = Step(
@@ -243,7 +248,7 @@ class ControlLoop:
             success=success,
             episode_id=episode_id,
             step_index=tally.steps,
-            segment=segment_of(stream, decision),
+            segment=Segment.DEMO if stream is Stream.DEMO else asked.segment,
             intervention_id=-1 if stream is Stream.DEMO else decision.intervention_id,
             onset=decision.onset and stream is not Stream.DEMO,
             release_tail=decision.release_tail,
@@ -282,6 +287,17 @@ class ControlLoop:
             step = replace(step, reward={**step.reward, "human": float(success)})
         tally.amend(step, success)
         return step.is_last
+
+    def _cut(self, tally: Tally, after: Observation) -> Step:
+        """End the episode with the pending step, which led to `after`: nothing was commanded since."""
+        if self._judge is not None:
+            self._settled(self._judge, tally, after, None)
+        step = tally.pending
+        assert step is not None
+        if not step.is_last:
+            step = replace(step, truncated=True, final_obs=after)
+            tally.amend(step, tally.success)
+        return step
 
     def _emit_pending(self, tally: Tally, closes: bool) -> None:
         """Give the step before to the sink; `closes` says that it was the last of its intervention, if it had one."""

@@ -4,8 +4,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from robot_hil.actor.arbiter import Arbiter, Mode, TailDriver
+from robot_hil.actor.arbiter import Arbiter, TailDriver
 from robot_hil.actor.arms import AnyArbiter, ArmsArbiter, arms_of
+from robot_hil.actor.rewind import Rewind
+from robot_hil.actor.sharing import Mode, hand_of
 from robot_hil.cli.operator_options import NOBODY, OperatorOptions
 from robot_hil.clock import Clock
 from robot_hil.data.specs import EnvSpec
@@ -80,9 +82,17 @@ def make_agent(experiment: "Experiment") -> Agent:
 
 
 def make_person(
-    experiment: "Experiment", env: "gymnasium.Env[Any, Any]", clock: Clock, *, demonstrates: bool = False
+    experiment: "Experiment",
+    env: "gymnasium.Env[Any, Any]",
+    clock: Clock,
+    *,
+    demonstrates: bool = False,
+    recovers: bool = False,
 ) -> "SimulatedPerson | None":
-    """Return the simulated person, None for an experiment without; one who `demonstrates` drives all the time."""
+    """Return the simulated person, None for an experiment without.
+
+    One who `demonstrates` drives all the time; one who `recovers` does so before correcting, and says when it is done.
+    """
     from robot_hil.envs.base import privileged_of
     from robot_hil.teleop.simulated import experts
     from robot_hil.teleop.simulated.gates import AlwaysGate
@@ -96,7 +106,19 @@ def make_person(
         raise UnknownNameError("profile", config.profile, PROFILES)
     expert = experts.make(config.expert)
     gate = AlwaysGate() if demonstrates else _gate(config, expert)
-    return SimulatedPerson(expert, gate, PROFILES[config.profile], lambda: privileged_of(env), clock)
+    kind = SimulatedPerson
+    if recovers:
+        from robot_hil.teleop.simulated.recovering import RecoveringPerson
+
+        kind = RecoveringPerson
+    return kind(expert, gate, PROFILES[config.profile], lambda: privileged_of(env), clock)
+
+
+def make_rewind(env: "gymnasium.Env[Any, Any]") -> Rewind:
+    """Return what leads the tool of `env` back the way it came; for environments whose actions are its motions."""
+    from robot_hil.envs.base import scale_of, tool_of
+
+    return Rewind(scale_of(env), tool_of(env))
 
 
 def make_arbiter(experiment: "Experiment", spec: EnvSpec, operator: OperatorOptions = NOBODY) -> AnyArbiter:
@@ -104,7 +126,12 @@ def make_arbiter(experiment: "Experiment", spec: EnvSpec, operator: OperatorOpti
 
     Operated by a person with a device, it holds until that device works.
     """
-    config = replace(experiment.arbiter(spec.action.shape[0]), mode=Mode(operator.mode))
+    config = replace(
+        experiment.arbiter(spec.action.shape[0]),
+        mode=Mode(operator.mode),
+        hand=hand_of(spec.action.names),
+        residual_gain=operator.residual_gain,
+    )
     if operator.teleop:
         config = replace(config, device_required=True, tail_driver=TailDriver.HOLD)
     arms = arms_of(spec.action.names)

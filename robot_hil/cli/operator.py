@@ -185,6 +185,10 @@ class Operator:
             return "clearing an e-stop needs a reason, in words"
         if body.kind == "false_positive" and self.status is not None and self.status().reward is None:
             return "no reward model judges here; press Fail"
+        if body.kind == "next" and self.status is not None and self.status().stage not in ("recovery", "correction"):
+            return "nobody recovers or corrects; take over first, in a run with --rac"
+        if body.kind == "mode" and body.value and self.status is not None and body.value not in self.status().modes:
+            return f"this robot cannot be driven in mode {body.value!r}; it knows {', '.join(self.status().modes)}"
         if body.kind == "estop" and body.id == self._stopped_by:  # said again until it was answered
             return ""
         if body.kind == "estop":
@@ -194,9 +198,11 @@ class Operator:
             for device in self.station.devices:
                 if isinstance(device, Releasable):
                     device.request_release()  # a leader arm cannot be let go of by opening the hand
-        self.station.post(TeleopEvent(kind=EventKind(body.kind), t=t, source=who, reason=body.reason))
+        event = TeleopEvent(kind=EventKind(body.kind), t=t, source=who, reason=body.reason, value=body.value)
+        self.station.post(event)
         level = "error" if body.kind == "estop" else "info"
-        self.log(level, f"{who}: {body.kind}" + (f" ({body.reason})" if body.reason else ""))
+        more = " ".join(word for word in (body.value, f"({body.reason})" if body.reason else "") if word)
+        self.log(level, f"{who}: {body.kind} {more}".rstrip())
         self._changed.set()
         return ""
 

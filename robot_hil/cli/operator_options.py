@@ -9,6 +9,8 @@ class OperatorOptions:
 
     teleop: tuple[str, ...] = ()
     mode: str = "takeover"
+    residual_gain: float = 0.3
+    rac: bool = False
     facing: float = 0.0
     """[rad]."""
     console: bool = False

@@ -36,8 +36,14 @@ class Operated:
     facing: float = 0.0
     """Direction that is away from the operator, about the robot's vertical axis [degrees]: 0 for one behind the robot's
     base, 180 for one who faces the robot."""
-    mode: Literal["takeover", "residual", "masked"] = "takeover"
-    """What a person who engages does: drive all of the robot, add to the policy, or drive what the device masks."""
+    mode: Literal["takeover", "residual", "masked", "arm", "hand"] = "takeover"
+    """What a person who engages does: drive all of the robot, add to the policy, drive what the device masks, or drive
+    the arm while the policy drives the hand, and the other way round. The console's M key changes it."""
+    residual_gain: float = 0.3
+    """Share of the person's command that is added in mode residual."""
+    rac: bool = False
+    """Recovery and correction: who takes over first brings the robot back, says so (R), then goes on from there, and
+    with that the episode ends. The simulated person does so too, where its expert knows a way back."""
     console: bool = False
     """Serve the operator's console; its address is printed. Given by `--teleop console`, too."""
     console_host: str = "127.0.0.1"
@@ -51,6 +57,8 @@ class Operated:
         return OperatorOptions(
             teleop=self.teleop,
             mode=self.mode,
+            residual_gain=self.residual_gain,
+            rac=self.rac,
             facing=math.radians(self.facing),
             console=self.console or "console" in self.teleop,
             console_host=self.console_host,

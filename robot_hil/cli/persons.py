@@ -18,9 +18,11 @@ if TYPE_CHECKING:
 class Persons:
     """Nobody at all in an experiment without a person."""
 
-    def __init__(self, experiment: "Experiment", env: "gymnasium.Env[Any, Any]", clock: Clock) -> None:
+    def __init__(
+        self, experiment: "Experiment", env: "gymnasium.Env[Any, Any]", clock: Clock, *, recovers: bool = False
+    ) -> None:
         self._demonstrator = compose.make_person(experiment, env, clock, demonstrates=True)
-        self._helper = compose.make_person(experiment, env, clock)
+        self._helper = compose.make_person(experiment, env, clock, recovers=recovers)
 
     def start(self) -> None:
         """Wake them; legal twice."""

@@ -92,8 +92,10 @@ class Robot:
         self._stop = False
         self._operated = operator
         self.arbiter = compose.make_arbiter(experiment, self.spec, operator)
+        helped = bool(operator.teleop) or operator.rac
+        self._rewind = compose.make_rewind(self.env) if helped and self.drivable else None
         self._live = LiveFile(run.live, MonotonicClock())
-        self.persons = Persons(experiment, self.env, self._clock)
+        self.persons = Persons(experiment, self.env, self._clock, recovers=operator.rac)
         self.operator = make_operator(self, operator, self._clock) if operator.wanted else None
         """Devices and console of a person, None where there is none."""
         self._marks = marks
@@ -229,6 +231,7 @@ class Robot:
                 demos_wait=bool(self._operated.teleop),
                 hold_timeout_s=600.0 if self.operator is None else float("inf"),
                 marks=self._marks is not None,
+                recovery=self._operated.rac,
             ),
         )
         return ControlLoop(
@@ -247,6 +250,7 @@ class Robot:
             on_false_positive=None if self.reward is None else self.reward.contradicted,
             on_mark=self._marks or (lambda event: None),
             judge=None if self.reward is None else self.reward.judge,
+            rewind=self._rewind,
         )
 
     def _label_last(self, event: TeleopEvent) -> None:

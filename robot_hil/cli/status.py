@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from robot_hil.actor.arbiter import ArbiterState
 from robot_hil.actor.arms import ArmsArbiter
 from robot_hil.console.messages import Device, Status
+from robot_hil.data.step import Authority
 from robot_hil.data.teleop import DeviceInfo, SampleStatus
 from robot_hil.report.metrics import EpisodeRow, LiveState
 
@@ -45,12 +46,26 @@ def status_of(robot: "Robot") -> Status:
         policy_age_s=robot.policy_age(),
         devices=[on_wire(info) for info in station.infos()] if station is not None else [],
         arms={name: state.name for name, state in states.items()},
+        mode=robot.arbiter.mode.value,
+        modes=[mode.value for mode in robot.arbiter.config.modes],
+        stage=desk.helping.stage.value if desk is not None and desk.helping.keeps else "",
+        axes=_owners(robot) if state in ("HUMAN", "RELEASING") else {},
         last_episode=robot.last_episode,
         tool=None if tool is None else tuple(tool.pos_base.tolist()),
         gripper=None if tool is None else tool.gripper_width,
         waiting=waiting,
         reward=robot.reward.status() if robot.reward is not None else None,
     )
+
+
+def _owners(robot: "Robot") -> dict[str, str]:
+    """Return who drove each axis of the action in the newest period."""
+    decision = robot.loop.desk.last_decision if robot.loop is not None else None
+    if decision is None:
+        return {}
+    names = robot.spec.action.names or tuple(str(i) for i in range(len(decision.authority)))
+    owners = (Authority(number).name.lower() for number in decision.authority.tolist())
+    return dict(zip(names, owners, strict=True))
 
 
 def row_of(robot: "Robot", result: "EpisodeResult | None") -> EpisodeRow:

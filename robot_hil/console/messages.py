@@ -110,6 +110,14 @@ class Status(_Message, frozen=True, tag="status"):
     devices: list[Device] = []
     arms: dict[str, str] = {}
     """State of each arm, where there are several."""
+    mode: str = "takeover"
+    """How person and policy share the robot when a person engages: takeover, residual, masked, arm or hand."""
+    modes: list[str] = []
+    """What the pilot may switch to."""
+    stage: str = ""
+    """autonomous, recovery or correction where who takes over recovers and corrects; else empty."""
+    axes: dict[str, str] = {}
+    """While a person drives: who moved each axis in the newest period, policy, human, blended or hold."""
     last_episode: tuple[str, int, int] | None = None
     """Actor, epoch and number of the newest episode that is over: what a late verdict is about."""
     tool: tuple[float, float, float] | None = None

@@ -123,8 +123,10 @@ class Button(_Message, frozen=True, tag="event"):
 
     id: Name
     """Chosen by the page, unique; sent again with the same id it does nothing twice."""
-    kind: Literal["success", "fail", "false_positive", "reset", "pause", "resume", "estop", "clear"]
+    kind: Literal["success", "fail", "false_positive", "reset", "pause", "resume", "estop", "clear", "mode", "next"]
     reason: Text = ""
+    value: Name = ""
+    """What is asked for, where the kind leaves that open: a mode's name, empty for the next one."""
 
 
 class Label(_Message, frozen=True, tag="label"):

@@ -30,6 +30,11 @@ class EventKind(Enum):
     """What a reward model took for a success was none."""
     CLEAR = "clear"
     """A person clears an e-stop, with a reason; nothing moves before RESUME as well."""
+    MODE = "mode"
+    """How person and policy share the robot from the next intervention on; `value` names the mode, or asks for the next
+    one by being empty."""
+    NEXT = "next"
+    """What a person who took over was doing is done: brought back to where the robot knows the way, then gone on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +48,8 @@ class TeleopEvent:
     """Device, and person where known, that made it."""
     reason: str = ""
     """Why, in words; CLEAR needs one."""
+    value: str = ""
+    """What is asked for, where the kind leaves that open."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +65,8 @@ class TeleopSample:
     """Command in action space, float32 (A,) in [-1, 1]; None when nothing is commanded."""
     mask: Array | None = None
     """Which action dimensions the person drives, bool (A,); None means all."""
+    rewind: bool = False
+    """While engaged: the person holds the button that leads the robot back the way it came; there is no `action`."""
     device: str = ""
     operator: str = ""
     words: str = ""

@@ -54,7 +54,8 @@ def facts_of(
     executed, human = columns["action_executed"], columns["action_human"]
     is_human = columns["is_human"]
     bad_example = (columns["segment"] == Segment.DEMO) & (columns["verdict"] == _FAIL)
-    imitate = is_human & ~columns["release_tail"] & ~bad_example  # nobody: nothing to imitate
+    backwards = columns["segment"] == Segment.REWIND  # a button was held; no hand showed the way
+    imitate = is_human & ~columns["release_tail"] & ~bad_example & ~backwards  # nobody: nothing to imitate
     ones = np.ones(len(rows), np.float32)
     batch = {
         "action": np.ascontiguousarray(executed),

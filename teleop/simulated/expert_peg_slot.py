@@ -10,6 +10,8 @@ JAM_HEIGHT, FREE_HEIGHT, DEPTH = 0.01, 0.02, 0.05
 """Below the first, beside the slot, a peg jams; above the second it is free; at the third below 0 it is done [m]."""
 HOVER = 0.03
 """Height at which the expert aligns the peg [m]."""
+CLEAR = 0.06
+"""Height at which a peg is back where demonstrations pass [m]."""
 BAND_SIDE, BAND_LOW, BAND_HIGH = 0.3, 0.30, 0.45
 """The goal `return`: x within +-the first, z between the others [m]."""
 
@@ -98,6 +100,21 @@ class PegSlotExpert:
             aside = bounded(peg.x, 0.8 * BAND_SIDE) - peg.x
             return to_action((bounded(aside / peg.step, speed), bounded((home - peg.z) / peg.step, speed)))
         return to_action(insert(peg, speed))
+
+    def retreat(self, world: World, speed: float) -> Array:
+        """Straight up, see `recovering.KnowsWayBack`."""
+        return to_action((0.0, bounded((1.5 * CLEAR - look(world).z) / number(world["step_m"]), speed)))
+
+    def recovered(self, world: World) -> bool:
+        """Clear of the plate."""
+        peg = look(world)
+        return peg.z >= CLEAR and not peg.jammed
+
+    def parts_left(self, world: World) -> int:
+        """Slots still to be filled."""
+        peg = look(world)
+        inside = peg.z <= -DEPTH and abs(peg.x - peg.slot) <= peg.tolerance + 1e-9
+        return len(world.get("later_slots", ())) + (not inside)
 
     def cost_to_go(self, world: World) -> float:
         """The way in, slot after slot, or the way up: exact but for whole steps, at `pace`."""

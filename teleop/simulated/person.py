@@ -181,7 +181,7 @@ class SimulatedPerson:
         self._held += 1
         self._worked += 1
         seen = self._perceive(world)
-        wanted: list[float] = self._expert.action(seen, p.speed).tolist()
+        wanted: list[float] = self._aim(seen).tolist()
         if not self._expert.pauses(seen):
             self._paused = 0
         elif self._paused < p.dwell_steps:
@@ -199,6 +199,10 @@ class SimulatedPerson:
             self._command[i] += max(-limit, min(limit, change))
             self._drift[i] += 0.5 * (noise * (still + 0.8 * effort[i]) * draw - self._drift[i])
         return to_action([c + d for c, d in zip(self._command, self._drift, strict=True)])
+
+    def _aim(self, seen: World) -> Array:
+        """Return where a hand without inertia and noise would pull, (A,) in [-1, 1]."""
+        return self._expert.action(seen, self._profile.speed)
 
     def _maybe_blunder(self, wanted: list[float]) -> list[float]:
         p = self._profile

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from robot_hil.actor.arbiter import Arbiter, ArbiterConfig, ArbiterState, Mode, TailDriver
+from robot_hil.actor.arbiter import Arbiter, ArbiterConfig, ArbiterState, TailDriver
+from robot_hil.actor.sharing import Mode
 from robot_hil.data.step import Authority
 from robot_hil.data.teleop import EventKind, SampleStatus, TeleopEvent, TeleopSample
 from robot_hil.errors import ConfigError, SafetyError
@@ -18,6 +19,7 @@ DT = 0.05
 POLICY = np.full(A, 0.5, np.float32)
 HUMAN = np.full(A, -0.8, np.float32)
 NAN = np.full(A, np.nan, np.float32)
+HAND = (False, False, False, True)
 
 
 class Driver:
@@ -110,14 +112,6 @@ def test_dead_man_pressed_without_a_command_holds():
     assert still.state is ArbiterState.HUMAN
     assert still.intervention_id == 0
     assert is_hold(still)
-
-
-def test_residual_adds_and_stays_in_range():
-    drive = Driver(mode=Mode.RESIDUAL)
-    assert drive(True).action == pytest.approx(np.full(A, -0.3))
-    blended = drive(True, proposal=-POLICY)
-    assert (blended.action == -1).all()
-    assert (blended.authority == Authority.BLENDED).all()
 
 
 def test_mask_splits_the_dimensions():
@@ -276,7 +270,7 @@ class AnyOrder(RuleBasedStateMachine):
     )
     def start(self, mode, tail, times):
         engage_s, min_hold_s, release_tail_s = times
-        config = {"mode": mode, "tail_driver": tail, "engage_s": engage_s, "min_hold_s": min_hold_s}
+        config = {"mode": mode, "hand": HAND, "tail_driver": tail, "engage_s": engage_s, "min_hold_s": min_hold_s}
         self.drive = Driver(release_tail_s=release_tail_s, **config)
         self.seen = False
         self.stopped = False

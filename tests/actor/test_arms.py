@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from robot_hil.actor.arbiter import Arbiter, ArbiterConfig, ArbiterState, Mode
+from robot_hil.actor.arbiter import Arbiter, ArbiterConfig, ArbiterState
 from robot_hil.actor.arms import ArmsArbiter, FreeArm, arms_of
+from robot_hil.actor.sharing import Mode
 from robot_hil.data.step import Authority
 from robot_hil.data.teleop import EventKind, SampleStatus, TeleopEvent, TeleopSample
 from robot_hil.errors import ConfigError
@@ -43,7 +44,8 @@ def test_the_free_arm_can_be_made_to_hold():
 
 
 def test_the_right_arm_keeps_its_mode_in_residual_control():
-    arbiter = ArmsArbiter(ArbiterConfig(action_dim=5, mode=Mode.RESIDUAL), ARMS)
+    config = ArbiterConfig(action_dim=5, mode=Mode.RESIDUAL, residual_gain=1.0, residual_max=1.0)
+    arbiter = ArmsArbiter(config, ARMS)
     decision = arbiter.update(0.0, PROPOSAL, sample(0.0))
     assert decision.authority.tolist() == [Authority.BLENDED] * 2 + [Authority.POLICY] * 3
     assert decision.action[:2].tolist() == pytest.approx([-0.9, -0.8])

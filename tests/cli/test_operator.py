@@ -58,6 +58,7 @@ class Desk:
                 message="",
                 driver="",
                 reward=self.reward,
+                modes=["takeover", "residual"],
             ),
         )
         self.heard: list[ToConsole] = []
@@ -154,6 +155,14 @@ def test_a_false_positive_needs_a_model_that_judges(desk):
     desk.say(Button(id="2", kind="false_positive"))
     assert desk.ack("2").ok
     assert [event.kind for event in desk.station.drain_events()] == [EventKind.FALSE_POSITIVE]
+
+
+def test_a_mode_that_the_robot_has_not_is_refused(desk):
+    desk.say(Button(id="1", kind="mode", value="hand"))
+    assert "it knows takeover, residual" in desk.ack("1").reason
+    desk.say(Button(id="2", kind="mode", value="residual"))
+    assert desk.ack("2").ok
+    assert [(e.kind, e.value) for e in desk.station.drain_events()] == [(EventKind.MODE, "residual")]
 
 
 def test_an_estop_needs_a_reason_to_be_cleared(desk):

@@ -185,3 +185,15 @@ def test_cameras_are_drawn_with_their_age(desk: Desk) -> None:
     pixel = desk.page.evaluate(seen)
     assert abs(pixel[1] - 200) < 20
     desk.page.wait_for_selector(".camera .badge.old")  # no other image came
+
+
+def test_who_drives_which_axis_is_shown_and_the_mode_can_be_changed(desk: Desk) -> None:
+    desk.open()
+    desk.say(state="HUMAN", driver="keyboard · ann", mode="arm", modes=["takeover", "residual", "arm", "hand"],
+             axes={"x": "human", "z": "human", "gripper": "policy"})  # fmt: skip
+    desk.page.wait_for_function(
+        "document.getElementById('state-driver').textContent === 'keyboard · ann · you: x z · policy: gripper'"
+    )
+    assert desk.page.inner_text("#mode-word") == "Arm"
+    desk.page.keyboard.press("m")
+    until(lambda: "mode" in desk.buttons())

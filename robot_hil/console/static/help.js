@@ -8,12 +8,15 @@ const DRIVE = [
   ["E Q", "up, down; Page Up and Page Down do the same"],
   ["I K", "tip forward, back"], ["J L", "turn left, right"], ["U O", "roll left, right"],
   ["C V G", "gripper: close, open, change"],
+  ["B", "hold to go back the way the robot came"],
   ["Shift", "hold for fine motion"],
   ["1 2 3 4", "speed: 25, 50, 75, 100 %"],
 ];
 const SAY = [
   ["Enter", "success"], ["Backspace", "fail"], ["X", "no success: what the reward model took for one was none"],
   ["N", "reset: end this episode"], ["P", "pause, resume"],
+  ["R", "where who takes over recovers and corrects: brought back; and again: done, the episode ends"],
+  ["M", "how you and the policy share the robot from the next takeover on"],
   ["Space", "hold half a second: STOP"],
 ];
 const PAD = [
@@ -23,6 +26,7 @@ const PAD = [
   ["Right~stick", "up, down; turn"],
   ["Cross", "tip and roll"],
   ["RT LT", "gripper: close, open"],
+  ["Left~stick~in", "with RB: back the way the robot came"], ["Right~stick~in", "as R of the keyboard"],
   ["A B X", "success, fail, reset"], ["Y", "no success: what the reward model took for one was none"],
   ["Back Start", "pause, resume"],
   ["Guide", "STOP; so is pressing both sticks in"],

@@ -7,7 +7,7 @@ export const DRIVE = {
   KeyW: "away", KeyS: "towards you", KeyA: "left", KeyD: "right", KeyE: "up", KeyQ: "down",
   ArrowUp: "away", ArrowDown: "towards you", ArrowLeft: "left", ArrowRight: "right", PageUp: "up", PageDown: "down",
   KeyI: "tip forward", KeyK: "tip back", KeyJ: "turn left", KeyL: "turn right", KeyU: "roll left", KeyO: "roll right",
-  KeyC: "close", KeyV: "open", KeyG: "open or close", ShiftLeft: "fine", ShiftRight: "fine",
+  KeyC: "close", KeyV: "open", KeyG: "open or close", KeyB: "back the way it came", ShiftLeft: "fine", ShiftRight: "fine",
 };
 const MODIFIERS = ["MetaLeft", "MetaRight", "ControlLeft", "ControlRight", "AltLeft", "AltRight"];
 

@@ -10,13 +10,13 @@ import { clear_notes, note, note_edge, toast } from "./log.js";
 import { set_up_help } from "./help.js";
 import * as sound from "./sound.js";
 import { set_up_words } from "./words.js";
-import { STANDING, show_advice, show_devices, show_metrics, show_pilot, show_reward, show_state } from "./view.js";
+import { STANDING, show_advice, show_devices, show_metrics, show_pilot, show_reward, show_state, show_ways } from "./view.js";
 import { Review } from "./review.js";
 
 const BEAT_MS = 20;
 const LONG_PRESS_MS = 500;
 const HTTP_STOP_MS = 400;
-const TITLES = { success: "Success", fail: "Fail", false_positive: "Not a success", reset: "Reset", pause: "Pause", resume: "Resume", estop: "STOP", clear: "Clear the stop" };
+const TITLES = { success: "Success", fail: "Fail", false_positive: "Not a success", reset: "Reset", pause: "Pause", resume: "Resume", estop: "STOP", clear: "Clear the stop", mode: "Change the mode", next: "Next stage" };
 
 const page = { state: null, pilot: { name: "", you: false }, may_drive: true, welcome: null, metrics: null, plot: "learning", labels: new Map() };
 
@@ -152,6 +152,8 @@ const keys = new KeyCapture((message) => connection.send(message), {
   KeyX: on_press(() => press("false_positive")),
   KeyN: on_press(() => press("reset")),
   KeyP: on_press(pause_or_resume),
+  KeyM: on_press(() => press("mode")),
+  KeyR: on_press(() => press("next")),
   Space: hold_space,
   ...Object.fromEntries([1, 2, 3, 4].map((n) => [`Digit${n}`, on_press(() => choose_speed(`Digit${n}`))])),
 });
@@ -181,6 +183,8 @@ for (const button of document.querySelectorAll("#actions [data-kind]")) {
 }
 $("false-positive").addEventListener("click", () => press("false_positive"));
 $("pause").addEventListener("click", pause_or_resume);
+$("mode").addEventListener("click", () => press("mode"));
+$("next").addEventListener("click", () => press("next"));
 $("estop").addEventListener("click", stop);
 for (const button of $("speed").children) button.addEventListener("click", () => choose_speed(button.dataset.key));
 $("seat-button").addEventListener("click", () => {
@@ -290,6 +294,7 @@ function render() {
   if (document.body.dataset.state !== before) sound.play(document.body.dataset.state);
   show_devices(state.devices);
   show_reward(state.reward);
+  show_ways(state);
   show_last();
   const stopped = state.state === "ESTOP";
   $("clear").hidden = !(stopped && page.pilot.you);

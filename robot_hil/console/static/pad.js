@@ -3,7 +3,7 @@
 const NAMES = { A: 0, B: 1, X: 2, Y: 3, LB: 4, RB: 5, LT: 6, RT: 7, BACK: 8, START: 9, LEFT_STICK: 10, RIGHT_STICK: 11, GUIDE: 16 };
 const PRESSED = 0.5;
 /** Which button says what; both sticks pressed in is an e-stop as well. */
-const MEANING = [[NAMES.A, "success"], [NAMES.B, "fail"], [NAMES.Y, "false_positive"], [NAMES.X, "reset"], [NAMES.BACK, "pause"], [NAMES.START, "resume"], [NAMES.GUIDE, "estop"]];
+const MEANING = [[NAMES.A, "success"], [NAMES.B, "fail"], [NAMES.Y, "false_positive"], [NAMES.X, "reset"], [NAMES.BACK, "pause"], [NAMES.START, "resume"], [NAMES.RIGHT_STICK, "next"], [NAMES.GUIDE, "estop"]];
 
 export class PadReader {
   /** `send(message)`; `command(kind)` at the press of a button with a meaning. */

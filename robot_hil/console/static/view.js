@@ -19,6 +19,16 @@ const SHOWN = { start: "Begin to drive: the episode starts with you.", resume: "
 const PHASES = { demo: "demonstration", train: "training", check: "check, person off", eval: "evaluation, person off" };
 const DEVICE_ICONS = { keyboard: "i-keyboard", gamepad: "i-pad", webxr: "i-headset", spacemouse: "i-puck", leader: "i-arm" };
 const STATUS_WORDS = { ok: "ready", estimated: "guessing", lost: "lost", disconnected: "not there" };
+const MODES = { takeover: "Takeover", residual: "Residual", masked: "Masked", arm: "Arm", hand: "Hand" };
+const MODE_HELP = {
+  takeover: "you drive everything", residual: "your motion is added to the policy's", masked: "you drive what the device masks",
+  arm: "you drive the arm, the policy the hand", hand: "you drive the hand, the policy the arm",
+};
+/** What the button for the next stage is called, and what to do now; see robot_hil/actor/recovery.py. */
+const STAGES = {
+  recovery: ["Recovered", "Bring the robot back to where it knows the way (B goes back), then press R"],
+  correction: ["Corrected: end", "Show how to go on; R ends the episode"],
+};
 export const STANDING = ["HOLD", "LOST"];
 
 /** Show the robot's state: the big word, the reason, what to do next. */
@@ -42,6 +52,27 @@ export function show_state(state, { pilot }) {
   show_policy(state);
 }
 
+/** Show in what ways the pilot may help here; nothing where there is no choice. */
+export function show_ways({ mode, modes, stage }) {
+  $("mode").hidden = (modes ?? []).length < 2;
+  const [button, words] = STAGES[stage] ?? ["", ""];
+  $("next").hidden = !button;
+  text($("next-word"), button);
+  text($("stage"), words);
+  $("ways").hidden = !stage && $("mode").hidden;
+  text($("mode-word"), MODES[mode] ?? mode ?? "Takeover");
+  $("mode").title = `${MODE_HELP[mode] ?? ""}; press for another way, which counts from the next takeover on`;
+}
+
+/** Return who moves what, where that is not one of them alone. */
+function shared_words({ axes }) {
+  const owners = Object.entries(axes ?? {});
+  const words = { human: "you", policy: "policy", blended: "both", hold: "nobody" };
+  if (owners.every(([, owner]) => owner === owners[0][1])) return owners[0]?.[1] === "blended" ? "added to the policy" : "";
+  const groups = [...new Set(owners.map(([, owner]) => owner))];
+  return groups.map((group) => `${words[group] ?? group}: ${owners.filter(([, owner]) => owner === group).map(([axis]) => axis).join(" ")}`).join(" · ");
+}
+
 /** Return the two lines beside the word: why it is so, and what to do next. */
 function lines(state, word, you_drive) {
   const todo = SHOWN[state.waiting] ?? (you_drive ? "You drive. Let go to give the robot back." : word.say);
@@ -55,7 +86,8 @@ function driver_words(state, name) {
   if (arms.length > 1) return arms.map(([arm, word]) => `${arm} ${word}`).join(" · ");
   if (name === "ENGAGING") return "taking over";
   if (name === "RELEASING") return "letting go";
-  return state.driver && state.driver !== "policy" ? state.driver : "";
+  const driver = state.driver && state.driver !== "policy" ? state.driver : "";
+  return name === "HUMAN" ? [driver, shared_words(state)].filter(Boolean).join(" · ") : driver;
 }
 
 function tool_words({ tool, gripper }) {
@@ -85,7 +117,7 @@ export function show_pilot({ name, you }, may_drive) {
   flag($("seat"), "mine", you);
   text($("seat-button"), you ? "Give the seat back" : name ? "Take the seat over" : "Take the seat");
   $("seat-button").hidden = !may_drive;
-  for (const button of document.querySelectorAll("#actions > button, #reward > button, #words button, #words input")) button.disabled = !you;
+  for (const button of document.querySelectorAll("#actions > button, #ways > button, #reward > button, #words button, #words input")) button.disabled = !you;
   flag($("actions"), "locked", !you);
 }
 
