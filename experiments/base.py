@@ -90,6 +90,9 @@ class Experiment:
     reward_model: str = ""
     """Folder of a reward model (`robot-hil reward train`) that tells success from images; the environment's own success
     then ends nothing and gives nothing. Empty: the environment tells."""
+    committee: str = ""
+    """Run folder whose committee (`robot-hil committee RUN`) watches over the robot while it learns: where it is unsure
+    it slows down, and asks for help. Empty: nobody does."""
 
     def __post_init__(self) -> None:
         if self.demos < 0 or self.eval_episodes < 1:

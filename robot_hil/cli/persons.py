@@ -1,5 +1,6 @@
 """The simulated persons of a run: one who demonstrates and one who helps, who are the same person and tire together."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from robot_hil.actor.seeding import Stream
@@ -23,6 +24,11 @@ class Persons:
     ) -> None:
         self._demonstrator = compose.make_person(experiment, env, clock, demonstrates=True)
         self._helper = compose.make_person(experiment, env, clock, recovers=recovers)
+
+    def come_when(self, called: Callable[[], bool]) -> None:
+        """Let who helps take over while `called` says so, too."""
+        if self._helper is not None:
+            self._helper.come_when(called)
 
     def start(self) -> None:
         """Wake them; legal twice."""

@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from robot_hil.actor.desk import DeskConfig
@@ -18,13 +19,14 @@ from robot_hil.cli.persons import Persons
 from robot_hil.cli.reward.online import make_reward
 from robot_hil.cli.runfolder import RunFolder
 from robot_hil.cli.status import live_of, row_of, status_of
+from robot_hil.cli.supervise import Supervision
 from robot_hil.clock import Clock, MonotonicClock, VirtualClock
 from robot_hil.console.messages import Status
 from robot_hil.data.labels import EpisodeKey, LabelRow, Verdict
 from robot_hil.data.step import Step
 from robot_hil.data.teleop import TeleopEvent
 from robot_hil.errors import OperatorAbsentError, SafetyError
-from robot_hil.protocols import Agent
+from robot_hil.protocols import Agent, Policy
 from robot_hil.report.labels import write_label
 from robot_hil.report.metrics import RECORDED, EpisodeRow, LiveFile, Phase
 
@@ -101,6 +103,10 @@ class Robot:
         self._marks = marks
         self.reward = make_reward(self) if experiment.reward_model else None
         """Tells success from images, None where the environment does."""
+        self.supervision = Supervision(self, Path(experiment.committee), self.policy) if experiment.committee else None
+        """Lets the robot ask for help, None where it never does."""
+        if self.supervision is not None:
+            self.persons.come_when(lambda: self.supervision is not None and self.supervision.policy.calling)
         self._guard = Guard(self.gate, self.arbiter) if experiment.realtime and self.operator is None else None
         self.epoch: Callable[[], int] = lambda: 0
         """Epoch under which the steps of the episode under way are stored."""
@@ -214,6 +220,8 @@ class Robot:
             self.operator.stop()
         if self.reward is not None:
             self.reward.close()
+        if self.supervision is not None:
+            self.supervision.close()
         if self._guard is not None:
             self._guard.stop()
         self.persons.stop()
@@ -236,7 +244,7 @@ class Robot:
         )
         return ControlLoop(
             self.env,
-            None if stream is Stream.DEMO else self.policy,
+            self._acting(stream),
             self.arbiter,
             self._take,
             config,
@@ -252,6 +260,12 @@ class Robot:
             judge=None if self.reward is None else self.reward.judge,
             rewind=self._rewind,
         )
+
+    def _acting(self, stream: Stream) -> Policy | None:
+        """Return what proposes actions: nobody in a demonstration; a policy that is tested asks for no help."""
+        if stream is Stream.DEMO:
+            return None
+        return self.supervision.policy if self.supervision is not None and stream is Stream.TRAIN else self.policy
 
     def _label_last(self, event: TeleopEvent) -> None:
         """Keep a verdict that came when the episode was over."""

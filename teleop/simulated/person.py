@@ -13,6 +13,7 @@ from robot_hil.data.teleop import SampleStatus, TeleopEvent, TeleopSample
 from robot_hil.errors import ConfigError
 from robot_hil.teleop.simulated.expert import Expert, World, floats, to_action
 from robot_hil.teleop.simulated.gates import Gate, Situation
+from robot_hil.teleop.simulated.on_call import OnCall
 from robot_hil.teleop.simulated.profile import Profile
 
 _LOG = logging.getLogger(__name__)
@@ -85,6 +86,10 @@ class SimulatedPerson:
         self._command, self._drift, self._blunder = ([0.0] * self._expert.action_dim for _ in range(3))
         self._misjudged = [0.0, 0.0, 0.0]
         self._lost_reported = False
+
+    def come_when(self, called: Callable[[], bool]) -> None:
+        """Take over while `called` says so, too, as soon as the hand is there."""
+        self._gate = OnCall(self._gate, called)
 
     def observe_proposal(self, action: Array) -> None:
         """Tell what the policy is about to do in this step; optional, before `latest`."""

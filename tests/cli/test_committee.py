@@ -9,13 +9,16 @@ import numpy as np
 import pytest
 from cli.shell import Shell, rows
 
-from robot_hil.cli import against, committee
+from robot_hil.actor.seeding import Stream
+from robot_hil.cli import against, committee, compose, supervise
 from robot_hil.cli.against import Against
 from robot_hil.cli.committee import CommitteeOptions
 from robot_hil.cli.record import adopt, record
 from robot_hil.cli.relearn import Job, Relearning
+from robot_hil.cli.robot import Robot
 from robot_hil.cli.runfolder import RunFolder
 from robot_hil.data.step import Step
+from robot_hil.envs.base import spec_of
 from robot_hil.errors import ConfigError, SpecError, StorageError
 from robot_hil.experiments import registry
 from robot_hil.experiments.base import Experiment
@@ -119,9 +122,6 @@ def test_too_few_demonstrations_make_no_committee(under: Path, tmp_path: Path) -
 
 
 def test_a_committee_of_another_task_is_refused(base: Path) -> None:
-    from robot_hil.cli import compose
-    from robot_hil.envs.base import spec_of
-
     env = compose.make_env(registry.get("peg_slot"))
     with pytest.raises(SpecError, match="Make one of a run of this task"):
         committee.same_task(committee.load(base), spec_of(env), base)
@@ -154,3 +154,26 @@ def test_from_the_command_line(shell: Shell, base: Path) -> None:
     assert "fits: " in out or "does not fit: " in out
     assert json.loads((shell.folder / "new" / against.ROWS_FILE).read_text())["against"] == str(base)
     assert "needs a run folder" in shell.run("committee", code=2)
+
+
+def test_a_robot_asks_for_help_where_it_is_unsure_and_the_person_comes(base: Path, tmp_path: Path) -> None:
+    """The person watches for nothing, and the policy knows nothing: whoever drives was called."""
+    made = task("reach_over", 0)
+    experiment = replace(made, committee=str(base), person=replace(made.person, gate="never"))
+    agent = compose.make_agent(experiment)
+    run = RunFolder(tmp_path)
+    robot = Robot(experiment, run, agent, 100)
+    robot.policy.set_params(0, agent.load_actor(agent.actor_params(agent.init(robot.spec, 0))))
+    robot.start()
+    rowed = [robot.run(Stream.TRAIN, episode) for episode in range(3)]
+    alone = robot.run(Stream.EVAL, 9)
+    robot.close()
+    changes = rows(tmp_path / supervise.ROWS_FILE)
+    assert {0, 1} <= {row["level"] for row in changes}
+    assert all(row["episode_id"] < 3 for row in changes)
+    helped = {row["episode_id"] for row in changes if row["level"] == 0 and row["step"] < 45}
+    assert helped
+    assert all(row is not None and row.human_steps > 0 for row in rowed if row is None or row.episode_id in helped)
+    assert alone is not None
+    assert alone.human_steps == 0
+    assert "the robot" in robot.message
