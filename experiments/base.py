@@ -28,7 +28,10 @@ class PersonConfig:
         "reach_pillar", "reach_over", "reach_under", "reach_mixed", "none",
     ] = "none"  # fmt: skip
     """Which scripted expert moves the person's hand; `none` runs without a person."""
-    profile: Literal["careful", "steady", "competent", "sixty_percent", "thirty_percent", "biased", "poor"] = "steady"
+    profile: Literal[
+        "careful", "steady", "competent", "sixty_percent", "thirty_percent", "biased", "poor",
+        "delayed", "noisy", "tired",
+    ] = "steady"  # fmt: skip
     """How well the person drives."""
     gate: Literal["progress", "predicted_failure", "imminent", "value", "random", "never"] = "progress"
     """When the person takes over."""

@@ -1,6 +1,6 @@
 """How a simulated person behaves: skill, pace, hand, attention, patience. Numbers only."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 from robot_hil.errors import ConfigError
 
@@ -87,6 +87,12 @@ BIASED = Profile(speed=0.7, dwell_steps=0, noise=0.2, bias=1.2, blunder_rate=0.1
 """Sees the goal a little farther off than can succeed and blunders often: about six of ten on the toy peg, by luck."""
 POOR = Profile(speed=0.5, noise=0.2, wrong_corrections=0.3, blunder_rate=0.02, reaction_steps=5, reaction_jitter=2)
 """Half a second late, with an unsteady hand; three of ten corrections go wrong."""
+DELAYED = replace(COMPETENT, reaction_steps=10, reaction_jitter=2)
+"""Competent, but a second late."""
+NOISY = replace(COMPETENT, noise=0.3)
+"""Competent, but with an unsteady hand."""
+TIRED = replace(COMPETENT, fatigue_steps=300.0)
+"""Competent, but soon tired: unsteady, late and inattentive after a few hundred driven steps."""
 
 PROFILES = {
     "careful": CAREFUL,
@@ -96,5 +102,8 @@ PROFILES = {
     "thirty_percent": THIRTY_PERCENT,
     "biased": BIASED,
     "poor": POOR,
+    "delayed": DELAYED,
+    "noisy": NOISY,
+    "tired": TIRED,
 }
 """Presets by name."""
