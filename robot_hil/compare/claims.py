@@ -1,0 +1,187 @@
+"""What the special comparisons ask: the default against the baseline, a term against its absence, and the crossover."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+from robot_hil.compare.measures import Measures
+from robot_hil.compare.plan import Plan
+from robot_hil.compare.rows import Seeds, family
+from robot_hil.compare.statistics import mean_interval, ratio_interval
+from robot_hil.report.metrics import plain
+
+LEVEL = 0.9
+"""Success whose cost is compared."""
+HALF = 0.5
+"""Largest share of the baseline's cost that the default may have ..."""
+TASKS_OF_SIX = 4
+"""... on so many tasks."""
+DEGRADATION = 0.25
+"""Largest loss of success with a bad person, as a share of that with a good one."""
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ratio:
+    """Cost of one side divided by that of the other, over the seeds that both have."""
+
+    value: float
+    interval: tuple[float, float]
+    censored: int
+    """Seeds where the other side never got there: it counts with all its steps, so that the ratio is an upper bound."""
+
+
+def cost(measures: Measures, what: str) -> tuple[float, bool]:
+    """Return what was spent until `LEVEL` and whether it was reached; all that was spent where it never was."""
+    until = measures.until(LEVEL)
+    return float(getattr(measures.final if until is None else until, what)), until is not None
+
+
+def ratio(ours: Seeds, theirs: Seeds, what: str) -> Ratio | None:
+    """Return the ratio of `what` (env_steps, human_steps) spent until `LEVEL`; None where ours never got there."""
+    other = dict(theirs.results)
+    pairs = [(measures, other[seed]) for seed, measures in ours.results if seed in other]
+    mine = [cost(one, what) for one, _ in pairs]
+    if not pairs or not all(reached for _, reached in mine):
+        return None
+    its = [cost(two, what) for _, two in pairs]
+    a, b = [value for value, _ in mine], [value for value, _ in its]
+    total, base = sum(a), sum(b)
+    value = 1.0 if total == base else total / base if base else float("inf")
+    return Ratio(value=value, interval=ratio_interval(a, b), censored=sum(not reached for _, reached in its))
+
+
+def against_baseline(found: Sequence[Seeds], ours: str, theirs: str) -> list[Row]:
+    """Return for each task and person the ratios of env and human steps, and whether both are at most `HALF`."""
+    rows = []
+    for mine, other in _pairs(found, ours, theirs):
+        ratios = {what: ratio(mine, other, what) for what in ("env_steps", "human_steps")}
+        rows.append(
+            {
+                "task": mine.task,
+                "person": mine.person,
+                "success": _success(mine),
+                "their_success": _success(other),
+                **{what: None if found is None else plain(found) for what, found in ratios.items()},
+                "reached": all(found is not None and found.value <= HALF for found in ratios.values()),
+            }
+        )
+    return rows
+
+
+def degradation(found: Sequence[Seeds], entry: str, good: str, bad: str) -> list[Row]:
+    """Return for each task the share of the success with `good` that is lost with `bad`."""
+    rows = []
+    by_person = {(one.task, one.person): one for one in found if one.entry == entry and one.way == "online"}
+    for (task, person), one in by_person.items():
+        other = by_person.get((task, bad))
+        best = _success(one)
+        if person != good or other is None or not best:
+            continue
+        worse = _success(other)
+        if worse is not None:
+            lost = 1.0 - worse / best
+            rows.append({"task": task, "entry": entry, "lost": lost, "reached": lost <= DEGRADATION})
+    return rows
+
+
+def ablations(found: Sequence[Seeds], whole: str) -> list[Row]:
+    """Return for each task, person and entry but `whole` what the whole gains over it: success and area, paired.
+
+    A term earns its place where the interval of either gain lies above 0, and costs where one lies below.
+    """
+    rows = []
+    for entry in dict.fromkeys(one.entry for one in found if one.entry != whole):
+        for mine, other in _pairs(found, whole, entry):
+            rest = dict(other.results)
+            pairs = [(measures, rest[seed]) for seed, measures in mine.results if seed in rest]
+            if not pairs:
+                continue
+            budget = max(1, *(m.final.human_steps for pair in pairs for m in pair))
+            gains = {
+                "success": [a.final.success - b.final.success for a, b in pairs],
+                "area": [a.area(budget) - b.area(budget) for a, b in pairs],
+            }
+            intervals = {name: mean_interval(values) for name, values in gains.items()}
+            better = any(low > 0 for low, _ in intervals.values())
+            worse = any(high < 0 for _, high in intervals.values())
+            rows.append(
+                {
+                    "task": mine.task,
+                    "person": mine.person,
+                    "entry": entry,
+                    **{name: sum(values) / len(values) for name, values in gains.items()},
+                    **{f"{name}_ci95": list(interval) for name, interval in intervals.items()},
+                    "verdict": "mixed" if better and worse else "earns" if better else "costs" if worse else "unclear",
+                }
+            )
+    return rows
+
+
+def crossover(plan: Plan, found: Sequence[Seeds]) -> list[Row]:
+    """Return for each task and person, in the plan's order, how much better imitation is than reinforcement learning.
+
+    Compared are the means over all methods of a family, seed by seed, of the final success.
+    """
+    rows = []
+    for task in plan.tasks:
+        for person in plan.persons:
+            here = [one for one in found if (one.task, one.person, one.way) == (task, person, "online")]
+            means = {name: _family_means(here, name) for name in ("imitation", "reinforcement")}
+            seeds = sorted(set(means["imitation"]) & set(means["reinforcement"]))
+            if not seeds:
+                continue
+            gains = [means["imitation"][seed] - means["reinforcement"][seed] for seed in seeds]
+            rows.append(
+                {
+                    "task": task,
+                    "person": person,
+                    **{name: sum(values[seed] for seed in seeds) / len(seeds) for name, values in means.items()},
+                    "gain": sum(gains) / len(gains),
+                    "gain_ci95": list(mean_interval(gains)),
+                }
+            )
+    return rows
+
+
+def crossings(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Say for each task between which persons imitation stops being ahead, or that it nowhere does."""
+    said = []
+    for task in dict.fromkeys(row["task"] for row in rows):
+        here = [row for row in rows if row["task"] == task]
+        turns = [
+            f"imitation is ahead with `{a['person']}` and behind with `{b['person']}`"
+            for a, b in pairwise(here)
+            if a["gain"] > 0 >= b["gain"]
+        ]
+        ahead = {row["gain"] > 0 for row in here}
+        if not turns:
+            who = "imitation" if ahead == {True} else "reinforcement learning" if ahead == {False} else ""
+            turns = [f"no crossover: {who} is ahead with every person" if who else "imitation gains as persons worsen"]
+        said.append(f"`{task}`: {'; '.join(turns)}.")
+    return said
+
+
+def _family_means(found: Sequence[Seeds], name: str) -> dict[int, float]:
+    """Return the mean final success of the family's methods by seed, of the seeds that all of them have."""
+    members = [dict(one.results) for one in found if family(one.entry) == name and one.results]
+    if not members:
+        return {}
+    seeds = set.intersection(*(set(member) for member in members))
+    return {seed: sum(member[seed].final.success for member in members) / len(members) for seed in seeds}
+
+
+def _pairs(found: Sequence[Seeds], ours: str, theirs: str) -> list[tuple[Seeds, Seeds]]:
+    online = {(one.task, one.person, one.entry): one for one in found if one.way == "online"}
+    return [
+        (one, online[task, person, theirs])
+        for (task, person, entry), one in online.items()
+        if entry == ours and (task, person, theirs) in online
+    ]
+
+
+def _success(seeds: Seeds) -> float | None:
+    values = [measures.final.success for measures in seeds.measures()]
+    return sum(values) / len(values) if values else None

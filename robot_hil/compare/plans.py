@@ -1,0 +1,121 @@
+"""The comparisons by name. The methods are those there are: a new one takes part by itself."""
+
+from collections.abc import Callable
+
+from robot_hil.compare.plan import Plan
+from robot_hil.errors import UnknownNameError
+from robot_hil.methods import registry
+
+SMALL = ("--backend", "torch", "--agent.hidden", "64", "64", "--learner.batch-size", "128")
+"""The toy tasks need no more, and a run is minutes instead of an hour. torch starts at once."""
+LOG_BY = "anchored"
+
+
+def smoke() -> Plan:
+    """All methods within the hour."""
+    return Plan(
+        name="smoke",
+        purpose="every method, small: within an hour on two cores",
+        entries=_methods(),
+        persons=("competent", "sixty_percent", "thirty_percent"),
+        tasks={"peg_slot": 1000, "reach_pillar": 1000},
+        seeds=(0, 1),
+        options=(*SMALL, "--demos", "10"),
+        rounds=1000,
+        log_by=LOG_BY,
+        minutes=57.0,
+    )
+
+
+def methods() -> Plan:
+    """All methods at length."""
+    return Plan(
+        name="methods",
+        purpose="every method at length: more persons, tasks and seeds",
+        entries=_methods(),
+        persons=("competent", "sixty_percent", "thirty_percent", "delayed", "noisy", "tired", "poor"),
+        tasks={"peg_slot": 4000, "reach_pillar": 4000, "peg_two_slots": 6000},
+        seeds=(0, 1, 2, 3, 4),
+        options=(*SMALL, "--demos", "20"),
+        points=12,
+        trials=20,
+        rounds=4000,
+        log_by=LOG_BY,
+    )
+
+
+def default() -> Plan:
+    """What an experiment does by default against HIL-SERL."""
+    return Plan(
+        name="default",
+        purpose="what an experiment does by default, against HIL-SERL with the same person, seeds and demonstrations",
+        entries={"default": (), "hil_serl": ("--baseline",)},
+        persons=("competent", "poor"),
+        tasks=SIX_TASKS,
+        seeds=(0, 1, 2, 3, 4),
+        options=("--backend", "torch"),
+        points=15,
+        trials=20,
+    )
+
+
+def ablation() -> Plan:
+    """The default less one of its terms."""
+    return Plan(
+        name="ablation",
+        purpose="the default less one of its terms at a time",
+        entries={"default": (), **{f"no_{term}": options for term, options in TERMS.items()}},
+        persons=("competent", "poor"),
+        tasks={"peg_slot": 3000, "peg_two_slots": 6000, "pick_cube_state": 3000},
+        seeds=(0, 1, 2, 3, 4),
+        options=("--backend", "torch"),
+        points=10,
+        trials=20,
+    )
+
+
+SIX_TASKS = {
+    "peg_slot": 3000,
+    "peg_two_slots": 6000,
+    "peg_grip": 6000,
+    "reach_pillar": 3000,
+    "pick_cube_state": 3000,
+    "peg_insertion_state": 5000,
+}
+"""Task -> online steps that both may make."""
+TERMS = {
+    "n_step": ("--method.n-step", "1"),
+    "handover_cut": ("--method.no-cut-at-handover",),
+    "demo_fading": ("--method.demo-share-end", "0.15", "--method.demo-share", "0.15"),
+    "intervention_share": ("--method.intervention-share", "0"),
+    "warm_start": ("--learner.clone-updates", "0"),
+    "anchor": ("--agent.anchor", "0"),
+    "anchor_fading": ("--agent.anchor-half-life", "0"),
+    "caution": ("--agent.caution", "0"),
+    "actor_average": ("--agent.actor-average", "1"),
+    "action_gain": ("--agent.action-gain", "0"),
+    "value_bounds": ("--agent.value-range", "-1000000", "1000000"),
+    "subset": ("--agent.subset", "4"),
+    "ensemble": ("--agent.ensemble", "2", "--agent.subset", "2"),
+}
+"""Term of the default that is on -> options that switch it off, or that leave the usual of RLPD in its place."""
+
+PLANS: dict[str, Callable[[], Plan]] = {
+    "smoke": smoke,
+    "methods": methods,
+    "default": default,
+    "ablation": ablation,
+}
+CLAIMS = ("methods", "default", "ablation")
+"""Those that take hours."""
+
+
+def get(name: str) -> Plan:
+    """Return the plan called `name`; raises `UnknownNameError` with the choices."""
+    if name not in PLANS:
+        raise UnknownNameError("comparison", name, PLANS)
+    return PLANS[name]()
+
+
+def _methods() -> dict[str, tuple[str, ...]]:
+    return {name: ("--method", name) for name in registry.names()}

@@ -1,0 +1,90 @@
+"""Writes what a comparison came to: rows, tables of a page, pictures."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from robot_hil.compare import claims, pictures, verdicts
+from robot_hil.compare.plan import Cell, Plan
+from robot_hil.compare.rows import Seeds, collect, row_of, write_rows
+from robot_hil.compare.store import Store
+from robot_hil.compare.table import tables
+from robot_hil.report.benchmarks import BEGIN, fill_in
+from robot_hil.report.machine import read_results
+
+RESULTS, PAGE, IMAGES = Path("benchmarks/results/compare.json"), Path("docs/methods.md"), Path("docs/images")
+"""Where a checkout keeps what was measured on test seeds, below its root."""
+MARK = "compare "
+"""A table of a page is called that and the plan."""
+_TEXTS = {
+    "crossover": verdicts.crossover_text,
+    "baseline": verdicts.baseline_text,
+    "degradation": verdicts.degradation_text,
+    "ablation": verdicts.ablation_text,
+}
+
+
+def rows_of(plan: Plan, found: Sequence[Seeds]) -> list[dict[str, Any]]:
+    """Return all rows of a comparison: `kind` is `cells`, or the claim that they are about."""
+    rows = [{"kind": "cells", **row_of(plan, seeds)} for seeds in found]
+    entries = list(plan.entries)
+    made: dict[str, list[dict[str, Any]]] = {"crossover": claims.crossover(plan, found)}
+    if entries == ["default", "hil_serl"]:
+        made["baseline"] = claims.against_baseline(found, *entries)
+        made["degradation"] = [
+            row for entry in entries for row in claims.degradation(found, entry, plan.persons[0], plan.persons[-1])
+        ]
+    elif entries[0] == "default":
+        made["ablation"] = claims.ablations(found, "default")
+    return rows + [{"kind": kind, "plan": plan.name, **row} for kind, some in made.items() for row in some]
+
+
+def text_of(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return what a page shows of one comparison's rows."""
+    by_kind: dict[str, list[Mapping[str, Any]]] = {}
+    for row in rows:
+        by_kind.setdefault(row["kind"], []).append(row)
+    claimed = [write(by_kind[kind]) for kind, write in _TEXTS.items() if kind in by_kind]
+    return "\n\n".join([*claimed, tables(by_kind.get("cells", []))])
+
+
+def update_page(path: Path, results: Path) -> None:
+    """Write the table of every comparison that the page at `path` has a place for anew, from `results`."""
+    page = path.read_text()
+    begin = BEGIN.partition("{}")[0] + MARK
+    names = [part.partition(" -->")[0] for part in page.split(begin)[1:]]
+    rows = read_results(results)
+    texts = {f"{MARK}{name}": text_of([row for row in rows if row["plan"] == name]) for name in names}
+    path.write_text(fill_in(page, texts))
+
+
+def publish(plan: Plan, cells: Sequence[Cell], store: Store, checkout: Path) -> list[Path]:
+    """Write rows, text and pictures into the comparison's folder; return the files.
+
+    Those of test seeds go into `checkout`, too, if it is one: what is tuned on proves nothing and stays out.
+    """
+    found = collect(plan, cells, store)
+    rows = rows_of(plan, found)
+    written = [store.root / "compare.json", store.root / "compare.md"]
+    write_rows(written[0], plan.name, rows)
+    written[1].write_text(text_of(read_results(written[0])) + "\n")
+    written += _draw(plan, found, rows, store.root)
+    page = checkout / PAGE
+    if plan.published and page.exists() and BEGIN.format(MARK + plan.name) in page.read_text():
+        write_rows(checkout / RESULTS, plan.name, rows)
+        update_page(page, checkout / RESULTS)
+        written += [checkout / RESULTS, page, *_draw(plan, found, rows, checkout / IMAGES)]
+    return written
+
+
+def _draw(plan: Plan, found: Sequence[Seeds], rows: Sequence[Mapping[str, Any]], folder: Path) -> list[Path]:
+    paths = []
+    for task in plan.tasks:
+        if any(one.task == task and one.way == "online" and one.results for one in found):
+            paths.append(folder / f"compare_{plan.name}_{task}.png")
+            pictures.plot_costs(paths[-1], found, task, f"{task}: {plan.purpose}")
+    crossing = [row for row in rows if row["kind"] == "crossover"]
+    if crossing:
+        paths.append(folder / f"compare_{plan.name}_crossover.png")
+        pictures.plot_crossover(paths[-1], crossing, found, "Imitation and reinforcement learning, by person")
+    return paths

@@ -1,0 +1,96 @@
+"""The folder of a comparison: a run folder for each cell, its result in it, and why cells failed."""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from robot_hil.compare.measures import Measures, parse
+from robot_hil.compare.plan import Cell, Plan
+from robot_hil.data.fingerprint import differences
+from robot_hil.errors import ConfigError, StorageError
+from robot_hil.report.metrics import plain, write_json
+
+PLAN_FILE = "plan.json"
+RESULT_FILE = "measures.json"
+_DECIDES = ("options", "points", "trials", "final_trials", "rounds", "log_by")
+"""What every cell depends on."""
+
+
+class Store:
+    """Files of one comparison; making the object touches nothing."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def begin(self, plan: Plan) -> None:
+        """Make the folder, or take the one there; refuses one whose cells were made in another way.
+
+        What is new in a plan, e.g. a method, joins what was done before.
+        """
+        path = self.root / PLAN_FILE
+        known, ours = _read(path), plain(plan)
+        if known is not None:
+            lines = differences(_made_by(known, ours), _made_by(ours, known), "the folder", "this program")
+            if lines:
+                raise ConfigError(
+                    f"{self.root} was made by another plan of that name:\n  "
+                    + "\n  ".join(lines)
+                    + "\nChoose another --out, or remove the folder."
+                )
+        write_json(path, plan)
+
+    def folder(self, cell: Cell) -> Path:
+        """Return the run folder of `cell`."""
+        return self.root / cell.name
+
+    def is_over(self, cell: Cell) -> bool:
+        """Whether `cell` has a result or has failed."""
+        return (self.folder(cell) / RESULT_FILE).exists() or self._failure(cell).exists()
+
+    def finish(self, cell: Cell, measures: Measures) -> None:
+        """Keep the result of `cell`."""
+        write_json(self.folder(cell) / RESULT_FILE, measures)
+
+    def fail(self, cell: Cell, why: str) -> None:
+        """Note that `cell` failed, so that nobody tries again before `forget_failures`."""
+        write_json(self._failure(cell), {"why": why})
+
+    def measures(self, cell: Cell) -> Measures | None:
+        """Return the result of `cell`, None while there is none."""
+        content = _read(self.folder(cell) / RESULT_FILE)
+        return None if content is None else parse(content)
+
+    def failure(self, cell: Cell) -> str:
+        """Return why `cell` failed; empty where it has not."""
+        content = _read(self._failure(cell))
+        return "" if content is None else str(content.get("why", ""))
+
+    def forget_failures(self, cells: Iterable[Cell]) -> None:
+        """Let cells that failed be tried again."""
+        for cell in cells:
+            self._failure(cell).unlink(missing_ok=True)
+
+    def _failure(self, cell: Cell) -> Path:
+        return self.root / "failures" / f"{cell.name}.json"
+
+
+def _made_by(content: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
+    """Return what of a stored plan decides over the cells that it shares with `other`."""
+    shared = {name: content.get(name) for name in _DECIDES}
+    for name in ("entries", "tasks"):
+        known = content.get(name, {})
+        shared[name] = {key: value for key, value in known.items() if key in other.get(name, {})}
+    return shared
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    try:
+        content: Any = json.loads(path.read_text())
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise StorageError(f"{path} cannot be read: {error}. Remove it.") from error
+    if not isinstance(content, dict):
+        raise StorageError(f"{path} holds a {type(content).__name__}, not what was written. Remove it.")
+    return content

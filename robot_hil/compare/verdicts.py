@@ -1,0 +1,94 @@
+"""The claims of a comparison in Markdown, from the rows that `compare.claims` made."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from robot_hil.compare.claims import DEGRADATION, HALF, TASKS_OF_SIX, crossings
+
+Row = Mapping[str, Any]
+
+
+def crossover_text(rows: Sequence[Row]) -> str:
+    """Return the table of both families' success for each task and person, and where they cross."""
+    lines = [
+        "| task | person | imitation | reinforcement | imitation is ahead by |",
+        "| --- | --- | --: | --: | --- |",
+        *(
+            f"| `{row['task']}` | `{row['person']}` | {row['imitation']:.2f} | {row['reinforcement']:.2f} | "
+            f"{_gain(row['gain'], row['gain_ci95'])} |"
+            for row in rows
+        ),
+    ]
+    head = "**Crossover**: mean final success of all methods of a family, and the difference, seed by seed."
+    return "\n".join([head, "", *lines, "", *crossings(rows)])
+
+
+def baseline_text(rows: Sequence[Row]) -> str:
+    """Return the table of ratios of env and human steps to 90 %, and on how many tasks both are small enough."""
+    lines = [
+        "| task | person | success alone | baseline's | env steps to 90 %, ratio | human steps, ratio | reached |",
+        "| --- | --- | --: | --: | --- | --- | --- |",
+        *(
+            f"| `{row['task']}` | `{row['person']}` | {_share(row['success'])} | {_share(row['their_success'])} | "
+            f"{_ratio(row['env_steps'])} | {_ratio(row['human_steps'])} | {_yes(row['reached'])} |"
+            for row in rows
+        ),
+    ]
+    tasks = len({row["task"] for row in rows})
+    counts = []
+    for person in dict.fromkeys(row["person"] for row in rows):
+        good = sum(row["reached"] for row in rows if row["person"] == person)
+        counts.append(
+            f"With `{person}` both ratios are at most {HALF:g} on {good} of {tasks} tasks (promised: {TASKS_OF_SIX})."
+        )
+    head = (
+        "**Against the baseline**: what was spent until 90 % success alone, ours divided by the baseline's, same "
+        "seeds. <= marks seeds in which the baseline never got there and counts with all its steps."
+    )
+    return "\n".join([head, "", *lines, "", *counts])
+
+
+def degradation_text(rows: Sequence[Row]) -> str:
+    """Return what the bad person costs."""
+    lines = [f"| `{row['entry']}` | `{row['task']}` | {row['lost']:.0%} | {_yes(row['reached'])} |" for row in rows]
+    head = (
+        f"**A bad person** (noise, half a second late, three of ten corrections wrong): share of the final success "
+        f"that is lost; promised: at most {DEGRADATION:.0%}."
+    )
+    return "\n".join([head, "", "| method | task | lost | reached |", "| --- | --- | --: | --- |", *lines])
+
+
+def ablation_text(rows: Sequence[Row]) -> str:
+    """Return what each term gains."""
+    lines = [
+        f"| `{row['entry']}` | `{row['task']}` | `{row['person']}` | {_gain(row['success'], row['success_ci95'])} | "
+        f"{_gain(row['area'], row['area_ci95'])} | {row['verdict']} |"
+        for row in rows
+    ]
+    head = (
+        "**Terms**: what the default gains over itself without the term, paired by seed, with 95 % intervals: final "
+        "success, and area under the human-cost curve. `earns`: an interval lies above 0; `costs`: below."
+    )
+    table = ["| without | task | person | success | area | |", "| --- | --- | --- | --- | --- | --- |"]
+    return "\n".join([head, "", *table, *lines])
+
+
+def _ratio(found: Mapping[str, Any] | None) -> str:
+    if found is None:
+        return "never reached"
+    bound = "<= " if found["censored"] else ""
+    low, high = (("inf" if end is None else f"{end:.2f}") for end in found["interval"])
+    value = "inf" if found["value"] is None else f"{found['value']:.2f}"
+    return f"{bound}{value} [{low}, {high}]"
+
+
+def _gain(value: float, interval: Sequence[float]) -> str:
+    return f"{value:+.2f} [{interval[0]:+.2f}, {interval[1]:+.2f}]"
+
+
+def _share(value: float | None) -> str:
+    return "" if value is None else f"{value:.2f}"
+
+
+def _yes(reached: bool) -> str:
+    return "yes" if reached else "**no**"
