@@ -219,6 +219,13 @@ def relearn(argv: Arguments) -> int:
     return work(argv)
 
 
+def compare(argv: Arguments) -> int:
+    """Compare methods, persons and tasks."""
+    from robot_hil.cli.compare import compare as work
+
+    return work(argv)
+
+
 def methods(argv: Arguments) -> int:
     """List the methods."""
     from robot_hil.cli.methods import methods as work
@@ -293,6 +300,7 @@ RUN: dict[str, Callable[[Arguments], int]] = {
     "eval": evaluate,
     "committee": committee,
     "relearn": relearn,
+    "compare": compare,
     "report": report,
     "experiments": experiments,
     "methods": methods,

@@ -1,0 +1,140 @@
+"""One worker of a comparison: takes the next cell that nobody is at, again and again. Any number may do so at once."""
+
+import logging
+import time
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from robot_hil.cli import options
+from robot_hil.cli.finish import evaluate_run
+from robot_hil.cli.inprocess import InProcess
+from robot_hil.cli.relearn import Job, Relearning
+from robot_hil.cli.runfolder import RunFolder
+from robot_hil.cli.signals import StopRequest
+from robot_hil.compare.measures import measure
+from robot_hil.compare.plan import Cell, Plan
+from robot_hil.compare.store import Store
+from robot_hil.errors import ConfigError
+
+if TYPE_CHECKING:
+    from robot_hil.experiments.base import Experiment
+
+_log = logging.getLogger(__name__)
+_WAIT_S = 0.5
+_NEVER = 10**9
+
+
+def work(
+    plan: Plan,
+    cells: Sequence[Cell],
+    store: Store,
+    stop: StopRequest,
+    told: Callable[[Cell], object] = lambda cell: None,
+) -> None:
+    """Run `cells` until all are over or `stop` says so; `told` hears of each before it begins.
+
+    What a stop interrupts is saved and gone on with by the next worker. A cell that fails is noted, the others go on.
+    """
+    while not stop and (left := [cell for cell in cells if not store.is_over(cell)]):
+        began = False
+        for cell in left:
+            if stop:
+                return
+            began |= _try(plan, cell, store, stop, told)
+        if not began:
+            time.sleep(_WAIT_S)  # others are at what is left, or at the logs that it needs
+
+
+def _try(plan: Plan, cell: Cell, store: Store, stop: StopRequest, told: Callable[[Cell], object]) -> bool:
+    """Run `cell` if it may begin; return whether it did."""
+    recorder = plan.recorder(cell)
+    if recorder is not None and not store.is_over(recorder):
+        return False
+    with _claimed(store, cell) as mine:
+        if not mine or store.is_over(cell):
+            return False
+        told(cell)
+        try:
+            if recorder is not None and store.failure(recorder):
+                raise ConfigError(f"there is no log to learn from: {recorder.name} failed.")
+            run_cell(plan, cell, store, stop)
+        except (Exception, SystemExit) as error:  # SystemExit: of the parser, for an option that does not exist
+            traceback.print_exc()
+            store.fail(cell, f"{type(error).__name__}: {error}")
+    return True
+
+
+@contextmanager
+def _claimed(store: Store, cell: Cell) -> Iterator[bool]:
+    """Keep other workers from `cell`; False where another has it. The end of a process, of any kind, lets it go."""
+    locks = RunFolder(store.root / "locks")
+    locks.path.mkdir(parents=True, exist_ok=True)
+    try:
+        locks.lock(cell.name)
+    except ConfigError:
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        locks.unlock()
+
+
+def run_cell(plan: Plan, cell: Cell, store: Store, stop: StopRequest) -> None:
+    """Run one cell from where it stands; its result is stored unless `stop` interrupted it."""
+    parsed = options.parse("train", options.Train, plan.argv(cell))
+    run = RunFolder(store.folder(cell))
+    run.join(parsed.experiment, parsed.argv, cell.seed)
+    run.lock("train")
+    try:
+        run.start_clock()
+        if cell.way == "online":
+            _online(plan, cell, parsed.experiment, run, stop)
+        else:
+            _from_log(plan, cell, parsed.experiment, run, store, stop)
+        if not stop:
+            store.finish(cell, measure(run.episodes(), run.now()))
+    finally:
+        stop.on_stop = lambda: None
+        run.unlock()
+
+
+def _online(plan: Plan, cell: Cell, experiment: "Experiment", run: RunFolder, stop: StopRequest) -> None:
+    """Train in parts, and let the policy act alone after each."""
+    limits = plan.limits(cell.task)
+    for limit in limits:
+        trials = plan.final_trials if limit == limits[-1] else plan.trials
+        goal = replace(experiment.goal, max_env_steps=limit, max_train_s=float(_NEVER), settle_episodes=_NEVER)
+        part = replace(experiment, goal=goal, eval_episodes=trials)
+        if _evaluated(run, limit) < trials:
+            InProcess(part, run, cell.seed, stop, lambda: None).run()
+            if not stop:
+                evaluate_run(part, run, cell.seed, stop, lambda: None)
+        if stop:
+            return
+
+
+def _evaluated(run: RunFolder, limit: int) -> int:
+    """Return the trials of the first policy that had learnt from at least `limit` online steps."""
+    steps = [row.env_steps for row in run.episodes() if row.phase == "eval" and row.env_steps >= limit]
+    return steps.count(min(steps, default=0))
+
+
+def _from_log(
+    plan: Plan, cell: Cell, experiment: "Experiment", run: RunFolder, store: Store, stop: StopRequest
+) -> None:
+    recorder = plan.recorder(cell)
+    assert recorder is not None
+    experiment = replace(experiment, learner=replace(experiment.learner, prefetch=0))
+    job = Job(
+        experiment=experiment, method=cell.entry, source=store.folder(recorder), steps=plan.rounds, seed=cell.seed
+    )
+    learning = Relearning(job, run)
+    learning.run(lambda: bool(stop), lambda name, done, of: None)
+    if not stop:
+        if learning.trained:
+            run.actor_rows.unlink(missing_ok=True)  # trials of an earlier policy
+        evaluate_run(experiment, run, cell.seed, stop, lambda: None)
