@@ -16,7 +16,7 @@ import argparse
 import json
 import subprocess
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -172,16 +172,15 @@ def verdict_rows(label: str, out: Path) -> list[Result]:
     return rows
 
 
-def measure(seed: int, size: Size, folder: Path) -> list[Result]:
-    """Do all of it for one seed."""
-    rows = teach_judge(folder, seed, size)
+def measure(seed: int, size: Size, folder: Path) -> Iterator[list[Result]]:
+    """Do all of it for one seed; yield the rows of each part as they come."""
+    yield teach_judge(folder, seed, size)
     for source, model in (("images", folder / "model"), ("environment", None)):
         label = f"{TASK}, reward from {source}, seed {seed}"
         out = folder / source
-        rows += policy_rows(label, teach_policy(out, seed, size, model), 0.9 if model is not None else None)
+        yield policy_rows(label, teach_policy(out, seed, size, model), 0.9 if model is not None else None)
         if model is not None:
-            rows += verdict_rows(label, out)
-    return rows
+            yield verdict_rows(label, out)
 
 
 def main() -> None:
@@ -193,10 +192,10 @@ def main() -> None:
     args = parser.parse_args()
     for seed in args.seeds or ([0] if args.quick else [0, 1, 2]):
         folder = RUNS / f"{seed}{'-quick' if args.quick else ''}"
-        rows = measure(seed, QUICK if args.quick else Size(), folder)
-        write_results(args.out, rows)
-        for row in rows:
-            print(f"{row.name:75s} {row.value} {row.unit}  {row.note}", flush=True)
+        for rows in measure(seed, QUICK if args.quick else Size(), folder):
+            write_results(args.out, rows)
+            for row in rows:
+                print(f"{row.name:75s} {row.value} {row.unit}  {row.note}", flush=True)
 
 
 if __name__ == "__main__":
