@@ -241,6 +241,9 @@ def entries_of_methods(spec: EnvSpec, rows: int, human: Array) -> dict[str, Arra
         "overridden": human.copy(),
         "mc_return": rng.random(rows, dtype=np.float32),
         "surveyed": np.ones(rows, np.float32),
+        "return": -rng.random(rows, dtype=np.float32),
+        "returned": np.ones(rows, np.float32),
+        "within": np.ones(rows, np.float32),
     }
 
 
