@@ -94,6 +94,11 @@ class LearningAgent:
         """See `Agent.imitates`."""
         return self.algorithm.imitates
 
+    @property
+    def window(self) -> int:
+        """See `Agent.window`."""
+        return self.algorithm.window
+
     def init(self, spec: EnvSpec, seed: int) -> AgentState:
         """See `Agent.init`."""
         self.bind(spec)
@@ -152,15 +157,29 @@ class LearningAgent:
         """See `Agent.load_actor`."""
         return self.engine.place({name: np.array(value) for name, value in params.items()})
 
+    @property
+    def memory_size(self) -> int:
+        """See `Remembering.memory_size`."""
+        return self.algorithm.memory_size
+
     def act(self, actor: Params, obs: Observation, deterministic: bool, rng: np.random.Generator) -> Array:
-        """See `Agent.act`."""
+        """See `Agent.act`; as at the beginning of an episode where it could remember something."""
+        return self.act_on(actor, obs, np.zeros(self.memory_size, np.float32), deterministic, rng)[0]
+
+    def act_on(
+        self, actor: Params, obs: Observation, memory: Array, deterministic: bool, rng: np.random.Generator
+    ) -> tuple[Array, Array]:
+        """See `Remembering.act_on`."""
         size = self.algorithm.noise_size
         noise = np.zeros(size, np.float32) if deterministic else rng.standard_normal(size, dtype=np.float32)
         batch = {f"obs/{name}": np.asarray(value)[None] for name, value in self.prepare(obs).items()}
         batch.pop(f"obs/{self.encoding}", None)
         given = batch | {"noise/act": noise[None]} | self._constants
-        action: Array = self.engine.run(self.algorithm.act, actor, given)[0]
-        return action
+        if len(memory):
+            given["memory"] = memory[None]
+        both: Array = self.engine.run(self.algorithm.act, actor, given)[0]
+        actions = len(both) - len(memory)
+        return both[:actions], both[actions:]
 
     # Storing ---------------------------------------------------------------------------------------------------
 

@@ -124,6 +124,16 @@ class Algorithm(Protocol):
         ...
 
     @property
+    def window(self) -> int:
+        """See `Agent.window`."""
+        ...
+
+    @property
+    def memory_size(self) -> int:
+        """See `Remembering.memory_size`; `act` is then given `memory` (B, M) and returns (B, A + M), the next last."""
+        ...
+
+    @property
     def groups(self) -> Mapping[str, Group]:
         """Return what is trained by which optimiser."""
         ...

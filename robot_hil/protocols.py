@@ -175,6 +175,22 @@ class Valuing(Protocol):
         ...
 
 
+@runtime_checkable
+class Remembering(Protocol):
+    """An agent that may carry something from one step of an episode to the next."""
+
+    @property
+    def memory_size(self) -> int:
+        """Numbers that it carries; 0 for none."""
+        ...
+
+    def act_on(
+        self, actor: Any, obs: Observation, memory: Array, deterministic: bool, rng: np.random.Generator
+    ) -> tuple[Array, Array]:
+        """As `Agent.act`, with the memory of the step before, float32 (M,), zeros at first; returns the next, too."""
+        ...
+
+
 class Agent(Protocol):
     """A learning algorithm. `State` is opaque, owned by the backend and may be changed in place by `update`.
 
@@ -251,6 +267,11 @@ class Agent(Protocol):
     @property
     def updates_per_round(self) -> int:
         """Critic updates in one `update`; its batch holds that many minibatches one after the other."""
+        ...
+
+    @property
+    def window(self) -> int:
+        """Steps that follow one another in a batch, run after run; 1: every row is drawn by itself."""
         ...
 
     def actor_params(self, state: Any) -> dict[str, Array]:

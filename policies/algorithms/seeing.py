@@ -11,6 +11,8 @@ class Seeing:
     """Part of an `Algorithm`; `bind` must set `_vision`."""
 
     _vision: Vision
+    window = 1
+    memory_size = 0
 
     def constants(self) -> dict[str, Array]:
         """See `Algorithm.constants`."""

@@ -134,9 +134,10 @@ class Learner:
     def _imitate(self, progress: Callable[[str, int, int], None], stop: Callable[[], bool]) -> dict[str, float]:
         config, only_demos = self.config, {"demo": 1.0}
         metrics: dict[str, float] = {}
-        out = self.replay.empty_batch(config.clone_batch_size, self.agent.imitates)
+        rows = self._whole(config.clone_batch_size)
+        out = self.replay.empty_batch(rows, self.agent.imitates)
         for i in range(config.clone_updates):
-            batch = self._sample(config.clone_batch_size, only_demos, out)
+            batch = self._sample(rows, only_demos, out)
             self.state, metrics = self.agent.pretrain(self.state, batch)
             progress("imitating demonstrations", i + 1, config.clone_updates)
             if stop() or not self.replay.sizes["demo"]:
@@ -146,7 +147,7 @@ class Learner:
     def _warm_critics(self, progress: Callable[[str, int, int], None], stop: Callable[[], bool]) -> dict[str, float]:
         config, only_demos = self.config, {"demo": 1.0}
         metrics: dict[str, float] = {}
-        rows = config.batch_size * self.agent.updates_per_round
+        rows = self._whole(config.batch_size) * self.agent.updates_per_round
         out = self.replay.empty_batch(rows, self.agent.reads)
         for i in range(config.critic_warmup):
             batch = self._sample(rows, only_demos, out)
@@ -211,17 +212,22 @@ class Learner:
             self.replay.rewrite(self.agent.encoding, lambda frames: encode(self.state, frames), chunk=_TOGETHER)
             self._encodes = True
 
+    def _whole(self, rows: int) -> int:
+        """Return so many of `rows` as make whole runs of steps, where the agent takes runs."""
+        window = self.agent.window
+        return max(window, rows - rows % window)
+
     def _sample(self, rows: int, fractions: Mapping[str, float], out: Batch, parts: int = 1) -> Batch:
         method, gamma = self.method, self.config.gamma
         if self._survey is not None:
             self._survey.refresh()
         batch = self.replay.sample(
-            self._rng, fractions, rows, method.n_step, gamma, method.reward, method.aux, out, parts
+            self._rng, fractions, rows, method.n_step, gamma, method.reward, method.aux, out, parts, self.agent.window
         )
         return batch if self._survey is None else batch | self._survey.notes(batch["row"])
 
     def _start_prefetcher(self) -> Prefetcher:
-        parts, rows, method = self.agent.updates_per_round, self.config.batch_size, self.method
+        parts, rows, method = self.agent.updates_per_round, self._whole(self.config.batch_size), self.method
 
         def make(out: Batch) -> Batch:
             batch = self._sample(rows * parts, method.share(self.replay.sizes, self.online_steps), out, parts)

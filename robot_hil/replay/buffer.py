@@ -11,7 +11,7 @@ from robot_hil.data.specs import Array, ArraySpec, Observation
 from robot_hil.data.step import Step
 from robot_hil.errors import ConfigError
 from robot_hil.replay.columns import Columns
-from robot_hil.replay.draw import draw_rows, facts_of
+from robot_hil.replay.draw import draw_rows, facts_of, followed
 from robot_hil.replay.episodes import EpisodeRows
 from robot_hil.replay.frames import Frames, HostFrames, places, validate
 from robot_hil.replay.ledger import Ledger
@@ -219,22 +219,28 @@ class ReplayBuffer:
         aux_view: Callable[[Columns], Mapping[str, Array]] | None = None,
         out: Batch | None = None,
         parts: int = 1,
+        window: int = 1,
     ) -> Batch:
         """Draw a batch (see `Batch`), uniformly or by weight within each pool, ordered by pool.
 
         Of arrays with variants each row gets one, drawn for `obs`, `next_obs` and `end` independently.
         With `parts` > 1 the batch is that many minibatches one after the other, each with its share of every pool.
+        With `window` > 1 it holds runs of that many steps, of which the first is drawn; see `followed`.
         Equal generator, equal contents: equal batch. Raises `StorageError` when the pools asked for are empty.
         `out`, from `empty_batch`, receives the observations; without it new arrays are made.
         """
-        if batch_size < 1 or parts < 1 or batch_size % parts:
-            raise ConfigError(f"cannot draw {batch_size} rows as {parts} equal minibatches.")
+        if min(batch_size, parts, window) < 1 or batch_size % (parts * window):
+            raise ConfigError(f"cannot draw {batch_size} rows as {parts} equal minibatches of runs of {window} steps.")
         target = self.empty_batch(batch_size) if out is None else out
         ledger = self._ledger
         with self._reading():
-            rows, pool = draw_rows(ledger.pools, self._weight, rng, fractions, batch_size, parts)
+            rows, pool = draw_rows(ledger.pools, self._weight, rng, fractions, batch_size // window, parts)
+            within = None
+            if window > 1:
+                rows, within = followed(ledger.facts, rows, window)
+                pool = np.repeat(pool, window)
             batch, next_slots = facts_of(ledger.facts, rows, n_step, gamma, reward_view, aux_view)
-            batch |= {"pool": pool, "row": rows}
+            batch |= {"pool": pool, "row": rows} | ({} if within is None else {"within": within})
             slots = {"obs": rows, "next_obs": next_slots}
             if any(key.startswith("end/") for key in target):
                 ends = ledger.ends(rows)

@@ -40,6 +40,21 @@ def draw_rows(
     return rows[order], of_pool[order]
 
 
+def followed(facts: FactTable, rows: Array, window: int) -> tuple[Array, Array]:
+    """Return the `window` rows from each of `rows` on, one run after the other, int64 (B * window,), and `within`.
+
+    After the end of an episode, or of what has come of it, its last row repeats: `within` float32 is 0 of these.
+    """
+    next_row, next_slot = facts.columns["next_row"], facts.columns["next_slot"]
+    runs, there = [rows], [np.ones(len(rows), bool)]
+    for _ in range(window - 1):
+        following = next_row[runs[-1]]
+        goes_on = there[-1] & (following >= 0) & (next_slot[following] >= 0)  # of row -1 anything: it is not taken
+        runs.append(np.where(goes_on, following, runs[-1]))
+        there.append(goes_on)
+    return np.stack(runs, 1).ravel(), np.stack(there, 1).ravel().astype(np.float32)
+
+
 def facts_of(
     facts: FactTable,
     rows: Array,
