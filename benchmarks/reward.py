@@ -193,7 +193,7 @@ def progress_rows(scene: Scene, size: Size) -> list[Result]:
     name = f"{scene.task}, progress"
     orders = [integration.value_order_correlation(values) for values, _ in ways]
     failed = [trace.order_correlation for trace in bad]
-    blind = [1.0 - (1.0 - one.stuck / (len(one.observations) - 1)) ** 3 for one in losses]
+    even = [1.0 - (1.0 - one.stuck / (len(one.observations) - 1)) ** 3 for one in losses]
     stuck = [(trace.values[one.stuck :], trace.deltas[one.stuck :]) for trace, one in zip(bad, losses, strict=True)]
     stuck_orders = [integration.value_order_correlation(values) for values, _ in stuck]
     back = [integration.negative_rate(deltas) for _, deltas in ways]
@@ -204,13 +204,13 @@ def progress_rows(scene: Scene, size: Size) -> list[Result]:
             f"{name}: VOC of failures from where they are stuck", float(np.mean(stuck_orders)), "", 0.3, False,
             f"highest {max(stuck_orders):.2f}; stuck: peg on the plate, fingers closed on nothing",
         ),
-        replace(
-            _row(
-                f"{name}: VOC of failures as a whole", float(np.mean(failed)), "", 0.3, False,
-                f"highest {max(failed):.2f}; floor: progress up to the mistake, as on any other way, "
-                "and none from there on",
-            ),
-            floor=float(np.mean(blind)),
+        _row(
+            f"{name}: VOC of failures as a whole", float(np.mean(failed)), "", 0.3, False,
+            f"highest {max(failed):.2f}; the way to the wrong place is progress, and standing still there keeps it",
+        ),
+        _row(
+            f"{name}: VOC of failures, were they even after the mistake", float(np.mean(even)), "", None, False,
+            "of values that rise up to the mistake and neither rise nor fall on the whole from there on",
         ),
         _row(f"{name}: NR of successes", float(np.mean(back)), "", 0.1, False, f"highest {max(back):.2f}"),
         _row(

@@ -23,6 +23,7 @@ ROWS = {
     "progress: VOC of successes": "progress: VOC of successes (>= 0.9)",
     "progress: VOC of failures from where they are stuck": "VOC of failures from where they are stuck (<= 0.3)",
     "progress: VOC of failures as a whole": "VOC of failures as a whole (<= 0.3)",
+    "progress: VOC of failures, were they even after the mistake": "the same, were values even after the mistake",
     "progress: NR of successes": "NR of successes (<= 0.1)",
     "progress: NR of failures": "NR of failures (>= 0.3)",
     "progress: there and back, mean |sum|": "there and back, mean absolute sum (<= 0.1)",
@@ -56,8 +57,22 @@ def plain(name: str) -> None:
         print(f"| {row} | {'never' if value is None else f'{value:.3g}'} |")
 
 
+def learning() -> None:
+    """Print the runs of `reward_learning.py`, two columns per seed."""
+    found = values_of("reward_learning.json")
+    runs = [name.removesuffix(": success alone") for name in found if name.endswith(": success alone")]
+    measures = list(dict.fromkeys(name.split(": ")[1] for name in found if name.startswith("pick_cube_state")))
+    print("| what | " + " | ".join(run.removeprefix("pick_cube_state, reward from ") for run in runs) + " |")
+    print("|---|" + "---|" * len(runs))
+    for measure in measures:
+        cells = [found.get(f"{run}: {measure}", "") for run in runs]
+        words = ["never" if cell is None else cell if cell == "" else f"{round(float(cell), 3):g}" for cell in cells]
+        print(f"| {measure} | " + " | ".join(map(str, words)) + " |")
+
+
 if __name__ == "__main__":
     accuracy()
-    for file in ("reward_variants.json", "reward_learning.json"):
-        print()
-        plain(file)
+    print()
+    plain("reward_variants.json")
+    print()
+    learning()
