@@ -21,8 +21,8 @@ from robot_hil.policies.vision import ENCODER, Vision
 class BehaviourCloning(Seeing):
     """See `robot_hil.policies.base.Algorithm`."""
 
-    counters = ("actor_updates",)
-    follows = ()
+    counters: tuple[str, ...] = ("actor_updates",)
+    follows: tuple[str, ...] = ()
     updates_per_round = 1
 
     def __init__(self, config: BcConfig) -> None:

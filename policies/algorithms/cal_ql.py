@@ -53,7 +53,7 @@ class CalQl(AnchoredRlpd):
 
     def draw(self, rng: np.random.Generator, rows: int, imitating: bool) -> dict[str, Array]:
         """See `Algorithm.draw`; `drawn/` has rows as the batch has, and is divided with it."""
-        noise = AnchoredRlpd.draw(self, rng, rows, imitating)
+        noise = super().draw(rng, rows, imitating)
         if imitating:
             return noise
         shape = (rows, self.config.samples, self._actions)

@@ -55,7 +55,7 @@ class Preference(AnchoredRlpd):
         self, nn: Ops, trainer: Trainer, params: Params, batch: Batch, features: A, noise: A
     ) -> tuple[A, dict[str, A]]:
         c = self.config
-        total, metrics = AnchoredRlpd._actor_loss(self, nn, trainer, params, batch, features, noise)
+        total, metrics = super()._actor_loss(nn, trainer, params, batch, features, noise)
         mean = nn.tanh(mlp(nn, params, "actor", self._actor, features))
         far = [nn.sum((mean - batch[name]) ** 2, -1) for name in ("action", "action_policy")]
         unlikely = nn.softplus((far[0] - far[1]) / (2 * c.preference_scale**2))

@@ -13,8 +13,11 @@ from robot_hil.policies.agent import _only
 from robot_hil.policies.algorithms.awac import AwacConfig
 from robot_hil.policies.algorithms.cal_ql import CalQlConfig
 from robot_hil.policies.algorithms.iql import IqlConfig
+from robot_hil.policies.algorithms.mile import MileConfig
 from robot_hil.policies.algorithms.preference import PreferenceConfig
 from robot_hil.policies.algorithms.pvp import PvpConfig
+from robot_hil.policies.algorithms.silri import SilriConfig
+from robot_hil.policies.algorithms.thrifty import ThriftyConfig
 from robot_hil.policies.registry import AgentConfig
 from robot_hil.transport.weights import WeightPublisher, WeightSubscriber
 
@@ -37,6 +40,9 @@ HEADS: dict[str, tuple[AgentConfig, bool]] = {
     "proxy values": (small(PvpConfig, utd=1, value_range=WIDE, freeze_encoder=False, views=0), True),
     "preference": (small(PreferenceConfig, utd=1, value_range=WIDE), False),
     "pessimism": (small(CalQlConfig, utd=1, anchor=0.0, value_range=WIDE, exploration=0.3), False),
+    "constraint": (small(SilriConfig, utd=1, value_range=WIDE, multiplier_rate=1e-3), False),
+    "interventions explained": (small(MileConfig), True),
+    "ensemble and success": (small(ThriftyConfig, members=3), True),
 }  # fmt: skip
 GOAL = HEADS["frozen encoder, goal"][0]
 
