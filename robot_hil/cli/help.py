@@ -18,7 +18,7 @@ examples:
   robot-hil train pick_cube_state                         into runs/pick_cube_state-<n>
   robot-hil train pick_cube --seed 1 --out runs/mine      seed and folder
   robot-hil train pick_cube_state --agent.anchor 0.5      any number of the experiment
-  robot-hil train pick_cube_state --baseline              HIL-SERL instead of anchored RLPD
+  robot-hil train pick_cube_state --method iwr            a published method; `robot-hil methods` lists them
   robot-hil train pick_cube_state --env Pendulum-v1       any Gymnasium environment
   robot-hil train --resume runs/mine                      go on where it stopped
 """,

@@ -36,6 +36,7 @@ EXAMPLES = """examples:
   robot-hil train pick_cube --teleop spacemouse console
   robot-hil train --resume runs/mine
   robot-hil reward record runs/mine --out frames
+  robot-hil relearn runs/mine --method iql --steps 3000
   robot-hil eval runs/mine --episodes 100
   robot-hil report runs/mine runs/other
 """
