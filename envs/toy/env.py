@@ -1,7 +1,7 @@
 """A toy task as a Gymnasium environment of this project: stored states, disturbances, practice without resets."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import isfinite
 from typing import Any, NamedTuple, get_args
 
@@ -9,6 +9,7 @@ import gymnasium
 import numpy as np
 from gymnasium import spaces
 
+from robot_hil.data.disturbance import Disturbance, Disturbed
 from robot_hil.data.robot import ActionScale, ToolState
 from robot_hil.data.specs import Array, ArraySpec, EnvSpec
 from robot_hil.envs.task import ObsType
@@ -19,29 +20,6 @@ from robot_hil.errors import ConfigError, SafetyError, SpecError, StorageError
 _SKY = (235, 235, 230)
 _OPTIONS = {"state", "keep", "goal"}
 _MAX_WIDTH = 0.08
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Disturbance:
-    """One push of the world, by a script or a second person."""
-
-    kind: str
-    """`gripper`: the tool is moved by (x, z) [m], as far as it can. `gain`: from now on its axes move x and z times as
-    far as told. `drift`: from now on it drifts by (x, z) [m/s]. And what the task knows: `object`, `goal`, `slip`."""
-    x: float = 0.0
-    z: float = 0.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Disturbed:
-    """What a disturbance did: with the episode's first state and its actions enough to play the episode again."""
-
-    disturbance: Disturbance
-    step: int
-    """Steps of the episode made before it."""
-    before: Mapping[str, Any]
-    """State as `ToyEnv.snapshot` gives it."""
-    after: Mapping[str, Any]
 
 
 class _Motion(NamedTuple):
@@ -160,7 +138,7 @@ class ToyEnv(gymnasium.Env[dict[str, Array], Array]):
         What something holds in place stays: a slot with a peg in it does not move. Raises `ConfigError` for a kind that
         is none of `disturbances` and for numbers that are not finite.
         """
-        if what.kind not in self.disturbances or not isfinite(what.x + what.z):
+        if what.kind not in self.disturbances or not isfinite(what.x + what.y + what.z):
             raise ConfigError(f"{what} cannot be done here. Give finite numbers and one of {self.disturbances}.")
         before = self.snapshot()
         if what.kind == "gain":

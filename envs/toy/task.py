@@ -25,7 +25,7 @@ class ToyTask(Protocol):
     goals: tuple[str, ...]
     """What an episode can aim at; the first is the task's own."""
     disturbances: tuple[str, ...]
-    """Kinds of disturbance beyond those every toy knows; see `robot_hil.envs.toy.env.Disturbance`."""
+    """Kinds of disturbance beyond those every toy knows; see `robot_hil.data.disturbance.Disturbance`."""
     view: tuple[float, float, float]
     """Left edge, lower edge and side of the square that a picture shows [m]."""
 

@@ -8,6 +8,7 @@ from typing import Any, Protocol, SupportsFloat
 
 import numpy as np
 
+from robot_hil.actor.adversary import Adversary
 from robot_hil.actor.arbiter import Decision
 from robot_hil.actor.arms import AnyArbiter
 from robot_hil.actor.desk import Desk, DeskConfig
@@ -68,7 +69,8 @@ class ControlLoop:
     `judge` says from images where the task is done, instead of `env`, whose own success stays a fact of each step. A
     judge beside the loop has a period's time: what it says of an observation is known when the command that was made
     of that observation has long been sent. If it confirms a success, the episode has ended with that observation, and
-    the period made since is no data.
+    the period made since is no data. `adversary` disturbs the world between observation and command, by its own luck;
+    the step says how.
     """
 
     def __init__(
@@ -90,6 +92,7 @@ class ControlLoop:
         on_mark: Callable[[TeleopEvent], object] = lambda event: None,
         judge: Judge | None = None,
         rewind: Rewind | None = None,
+        adversary: Adversary | None = None,
     ) -> None:
         if not 0 < config.control_hz < np.inf:
             raise ConfigError(f"control_hz is {config.control_hz}; give a number of steps per second above 0.")
@@ -100,7 +103,7 @@ class ControlLoop:
         self.pacer = Pacer(self.clock, 1.0 / config.control_hz)
         self._env, self._policy, self._sink = env, policy, sink
         self._teleop, self._gate, self._throttle, self._spec = teleop, gate, throttle, spec
-        self._judge = judge
+        self._judge, self._adversary = judge, adversary
         self._previewer = teleop if isinstance(teleop, ProposalAware) else None
         self._stop = False
         self.running = False
@@ -175,6 +178,9 @@ class ControlLoop:
         obs, _ = self._env.reset(seed=episode_seed(self.config.run_seed, stream, episode_id))
         if self._spec is not None:
             self._spec.validate_observation(obs)
+        if self._adversary is not None:
+            seed = episode_seed(self.config.run_seed, stream, episode_id, Role.ADVERSARY)
+            self._adversary.begin_episode(seed, episode_id)
         self.desk.begin_episode(stream)
         if self._judge is not None:
             self._judge.begin_episode(obs)
@@ -221,6 +227,7 @@ class ControlLoop:
             return self._cut(tally, obs), obs
         sample, decision, verdict = asked.sample, asked.decision, asked.verdict
         t_cmd = self.clock.now()
+        struck = "" if self._adversary is None else self._adversary.strike(tally.steps, asked.events)
         next_obs, reward, terminated, truncated, info = self._env.step(decision.action)
         self.desk.done(asked)
         if self._judge is not None and self._judge.beside and self._settled(self._judge, tally, obs, verdict):
@@ -259,6 +266,7 @@ class ControlLoop:
             operator=sample.operator,
             device=sample.device,
             task=self.config.task,
+            perturbation=struck,
             words=sample.words,
             t_obs=t_obs,
             t_cmd=t_cmd,

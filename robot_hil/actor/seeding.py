@@ -29,6 +29,7 @@ class Role(IntEnum):
     ENV = 0
     POLICY = 1
     PERSON = 2
+    ADVERSARY = 3
 
 
 def episode_seed(run_seed: int, stream: Stream, episode_id: int, role: Role = Role.ENV) -> int:

@@ -33,6 +33,8 @@ class EventKind(Enum):
     MODE = "mode"
     """How person and policy share the robot from the next intervention on; `value` names the mode, or asks for the next
     one by being empty."""
+    DISTURB = "disturb"
+    """Somebody disturbs the world, to see what comes of it; `value` says how, one of the world's disturbances."""
     NEXT = "next"
     """What a person who took over was doing is done: brought back to where the robot knows the way, then gone on."""
 

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from robot_hil.envs.toy.env import Disturbance, ToyEnv
+from robot_hil.data.disturbance import Disturbance
+from robot_hil.envs.toy.env import ToyEnv
 from robot_hil.envs.toy.peg_grip import FORCE_HIGH, FORCE_LOW, HOLDER_APART, PEG_TOP, make_env
 
 DOWN, UP, CLOSE, OPEN, SIDE = (0.0, -1.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, -1.0), (0.0, 0.0, 1.0), (1.0, 0.0, 0.0)

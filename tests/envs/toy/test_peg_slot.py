@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from robot_hil.envs.toy.env import Disturbance, ToyEnv
+from robot_hil.data.disturbance import Disturbance
+from robot_hil.envs.toy.env import ToyEnv
 from robot_hil.envs.toy.peg_slot import DEPTH, FREE_HEIGHT, JAM_HEIGHT, SIDE, TOLERANCE, TOP, contact, make_env
 
 COORDINATE, MOTION = st.floats(-0.4, 0.4), st.floats(-0.05, 0.05)

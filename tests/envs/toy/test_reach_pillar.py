@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from robot_hil.envs.toy.env import Disturbance, ToyEnv
+from robot_hil.data.disturbance import Disturbance
+from robot_hil.envs.toy.env import ToyEnv
 from robot_hil.envs.toy.reach_pillar import PILLAR_HEIGHT, PILLAR_WIDTH, make_env
 
 

@@ -10,9 +10,10 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 
 import robot_hil.envs  # noqa: F401
+from robot_hil.data.disturbance import Disturbance
 from robot_hil.data.specs import Array
 from robot_hil.envs.base import control_hz_of, privileged_of, scale_of, spec_of, tool_of
-from robot_hil.envs.toy.env import Disturbance, ToyEnv
+from robot_hil.envs.toy.env import ToyEnv
 from robot_hil.errors import ConfigError, SafetyError, SpecError, StorageError
 
 NAMES = ["PegSlot2D", "PegTwoSlots2D", "PegReturn2D", "PegGrip2D", "ReachPillar2D"]
