@@ -94,7 +94,8 @@ def adopt(source: Path, experiment: "Experiment", run: RunFolder, compatible_wit
         demos = [step for step in log.steps() if step.segment is Segment.DEMO]
     steps = [step for step in demos if (step.actor_id, step.epoch, step.episode_id) not in bad]
     if not steps:
-        rejected = " that fit and were not rejected afterwards" if demos else ""
+        rejected = " that were not rejected afterwards" if demos else ""
+        rejected += f" and fit {compatible_with}" if demos and compatible_with is not None else ""
         raise ConfigError(
             f"{source} holds no demonstrations{rejected}. Record some: robot-hil record {experiment.name} --out ..."
         )
