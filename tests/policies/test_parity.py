@@ -11,11 +11,13 @@ from robot_hil.data.specs import Array
 from robot_hil.learner import checkpoint
 from robot_hil.policies.agent import _only
 from robot_hil.policies.algorithms.awac import AwacConfig
+from robot_hil.policies.algorithms.bc_rnn_gmm import BcRnnGmmConfig
 from robot_hil.policies.algorithms.cal_ql import CalQlConfig
 from robot_hil.policies.algorithms.iql import IqlConfig
 from robot_hil.policies.algorithms.mile import MileConfig
 from robot_hil.policies.algorithms.preference import PreferenceConfig
 from robot_hil.policies.algorithms.pvp import PvpConfig
+from robot_hil.policies.algorithms.recap import RecapConfig
 from robot_hil.policies.algorithms.silri import SilriConfig
 from robot_hil.policies.algorithms.thrifty import ThriftyConfig
 from robot_hil.policies.registry import AgentConfig
@@ -43,6 +45,8 @@ HEADS: dict[str, tuple[AgentConfig, bool]] = {
     "constraint": (small(SilriConfig, utd=1, value_range=WIDE, multiplier_rate=1e-3), False),
     "interventions explained": (small(MileConfig), True),
     "ensemble and success": (small(ThriftyConfig, members=3), True),
+    "told of the advantage": (small(RecapConfig, bins=11), True),
+    "recurrent mixture": (small(BcRnnGmmConfig, hidden=(8, 6), window=4, modes=3), False),
 }  # fmt: skip
 GOAL = HEADS["frozen encoder, goal"][0]
 
