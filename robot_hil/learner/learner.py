@@ -217,22 +217,28 @@ class Learner:
         window = self.agent.window
         return max(window, rows - rows % window)
 
-    def _sample(self, rows: int, fractions: Mapping[str, float], out: Batch, parts: int = 1) -> Batch:
-        method, gamma = self.method, self.config.gamma
-        if self._survey is not None:
-            self._survey.refresh()
+    def _sample(self, rows: int, fractions: Mapping[str, float], out: Batch) -> Batch:
+        method, gamma, notes = self.method, self.config.gamma, self._surveyed()
         batch = self.replay.sample(
-            self._rng, fractions, rows, method.n_step, gamma, method.reward, method.aux, out, parts, self.agent.window
+            self._rng, fractions, rows, method.n_step, gamma, method.reward, method.aux, out, window=self.agent.window
         )
-        return batch if self._survey is None else batch | self._survey.notes(batch["row"])
+        return batch if notes is None else batch | notes(batch["row"])
+
+    def _surveyed(self) -> Callable[[Array], Batch] | None:
+        """Return what a survey of the whole log says of some rows, made anew if it is time; None without one."""
+        if self._survey is None:
+            return None
+        self._survey.refresh()
+        return self._survey.notes
 
     def _start_prefetcher(self) -> Prefetcher:
-        parts, rows, method = self.agent.updates_per_round, self._whole(self.config.batch_size), self.method
+        parts, rows, gamma = self.agent.updates_per_round, self._whole(self.config.batch_size), self.config.gamma
 
         def make(out: Batch) -> Batch:
-            batch = self._sample(rows * parts, method.share(self.replay.sizes, self.online_steps), out, parts)
-            batch["critic_weight"], batch["actor_weight"] = method.weights(batch)
-            return batch
+            notes, step = self._surveyed(), self.online_steps
+            return self.replay.sample_view(
+                self.method, self._rng, rows * parts, gamma, step, out, parts, self.agent.window, notes
+            )
 
         threaded = self.config.prefetch > 0
         depth = max(1, self.config.prefetch)

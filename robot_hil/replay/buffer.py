@@ -259,10 +259,17 @@ class ReplayBuffer:
         step: int,
         out: Batch | None = None,
         parts: int = 1,
+        window: int = 1,
+        notes: Callable[[Array], Mapping[str, Array]] | None = None,
     ) -> Batch:
-        """Draw the batch that `view` (a method) wants after `step` environment steps, its weights included."""
+        """Draw the batch that `view` (a method) wants after `step` environment steps, its weights included.
+
+        `notes` gives further entries for the rows drawn, before the view is asked for weights.
+        """
         shares = view.share(self.sizes, step)
-        batch = self.sample(rng, shares, batch_size, view.n_step, gamma, view.reward, view.aux, out, parts)
+        batch = self.sample(rng, shares, batch_size, view.n_step, gamma, view.reward, view.aux, out, parts, window)
+        if notes is not None:
+            batch |= notes(batch["row"])
         batch["critic_weight"], batch["actor_weight"] = view.weights(batch)
         return batch
 

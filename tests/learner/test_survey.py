@@ -6,11 +6,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
+from robot_hil.data.labels import Verdict
 from robot_hil.data.specs import Array
 from robot_hil.data.step import Segment
+from robot_hil.learner.learner import Learner, LearnerConfig
 from robot_hil.learner.survey import Survey
 from robot_hil.methods.base import Method
 from robot_hil.methods.log import Log
+from robot_hil.policies.config import BcConfig
+from robot_hil.policies.registry import make_agent
 from robot_hil.replay.buffer import ReplayBuffer
 
 
@@ -108,3 +112,29 @@ def test_an_empty_log_can_be_surveyed(replay) -> None:
     survey = Survey(replay, Counting(), 0.9)
     survey.refresh()
     assert survey.notes(np.array([3]))["surveyed"].tolist() == [0.0]
+
+
+def test_a_learner_surveys_and_sees_the_log_in_the_light_of_a_verdict(small_step, small_spec) -> None:
+    asked = []
+
+    class Asked(Counting):
+        def survey(self, log: Log) -> Mapping[str, Array]:
+            asked.append(log.size)
+            return Counting.survey(self, log)
+
+        def weights(self, batch: Mapping[str, Array]) -> tuple[Array, Array]:
+            weights.append(batch["place"].copy())
+            return Counting.weights(self, batch)
+
+    weights: list[Array] = []
+    config = LearnerConfig(batch_size=8, capacity=100, prefetch=0)
+    learner = Learner(make_agent(BcConfig(hidden=(4,)), "torch"), Asked(), small_spec, config, 0)
+    fill(learner.replay, small_step, small_spec, 0, 1, 2)
+    learner.train_round()
+    learner.train_round()
+    key = ("actor", 0, 1)
+    learner.judge({key: Verdict.DISCARD})
+    learner.train_round()
+    learner.close()
+    assert asked == [15, 10]
+    assert {float(place) for batch in weights for place in batch} <= {1.0, 2.0, 4.0, 5.0}  # the third is never drawn
