@@ -12,6 +12,7 @@ import pytest
 from cli.shell import Shell, interrupt, rows, until
 
 from robot_hil.cli.inprocess import InProcess
+from robot_hil.cli.main import main
 from robot_hil.cli.relearn import Job, Relearning
 from robot_hil.cli.runfolder import RunFolder
 from robot_hil.cli.signals import StopRequest
@@ -164,7 +165,26 @@ def test_from_the_command_line(outside: Shell, log: Path) -> None:
     assert (result["method"], result["steps"], result["episodes"], result["seed"]) == ("bc", done + 5, 1, 7)
     assert result["log"] == str(log.resolve())
     assert "of 2 succeeded" in outside.run("eval", out, "--episodes", 2)
-    assert "takes --steps alone" in outside.run("relearn", "--resume", out, "--method", "bc", code=2)
-    assert "--method" in outside.run("relearn", log, code=2)
-    assert "Choose one of: anchored" in outside.run("relearn", log, "--method", "sac", code=2)
-    assert "is no run folder" in outside.run("relearn", outside.folder, "--method", "bc", code=1)
+
+
+def test_what_cannot_work_is_said(log: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = RunFolder(tmp_path / "out")
+    run.create(small(TASK.taught_by(registry.get("bc"))), ["peg_slot", "--method", "bc"], 0)
+    (run.path / "relearn.json").write_text(json.dumps({"log": str(log), "method": "bc", "steps": 3}))
+    for arguments, code, said in (
+        (["--resume", run.path, "--method", "bc"], 2, "takes --steps alone"),
+        (["--resume", run.path, "--steps", "many"], 2, "'many'"),
+        (["--resume", log], 1, "relearn.json cannot be read"),
+        ([log], 2, "--method NAME"),
+        (["--method", "bc"], 2, "relearn needs a run folder"),
+        ([log, "--method", "sac"], 2, "Choose one of: anchored"),
+        ([log, "--method", "bc", "--agent.hidden", "-3", "--steps", "x"], 2, "--steps"),
+        ([tmp_path, "--method", "bc"], 1, "is no run folder"),
+        ([run.path, "--method", "bc"], 1, "has no step log"),
+    ):
+        try:
+            found = main(["relearn", *map(str, arguments)])
+        except SystemExit as stop:  # tyro's own
+            found = stop.code
+        told = capsys.readouterr()
+        assert (found, said in told.out + told.err) == (code, True), (arguments, found, told)
