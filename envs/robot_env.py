@@ -11,9 +11,10 @@ from gymnasium import spaces
 
 from robot_hil.actor.safety import SafetyGate
 from robot_hil.data import rotation
+from robot_hil.data.disturbance import Disturbance, Disturbed
 from robot_hil.data.robot import ActionScale, CartesianTarget, ToolState
 from robot_hil.data.specs import Array, ArraySpec, EnvSpec
-from robot_hil.envs.task import ObsType, Reading, Task
+from robot_hil.envs.task import DisturbableTask, ObsType, Reading, Task
 from robot_hil.errors import ConfigError, SafetyError, SpecError
 from robot_hil.protocols import Camera
 
@@ -164,6 +165,33 @@ class RobotEnv(gymnasium.Env[dict[str, Array], Array]):
         }
 
     @property
+    def disturbances(self) -> tuple[str, ...]:
+        """Kinds of disturbance that `disturb` takes; none on a real robot, where people disturb by hand."""
+        return ("gripper", *self._task.disturbances) if isinstance(self._task, DisturbableTask) else ()
+
+    def disturb(self, what: Disturbance) -> Disturbed:
+        """Push the world between two steps and return what that did; the next observation shows it.
+
+        `gripper` moves the commanded pose by (x, y, z), as far as it may lead the measured one; the arm goes there with
+        the next command, through the safety gate. All else is the task's. Raises `ConfigError` for a kind that is none
+        of `disturbances`, for numbers that are not finite, and before the first reset.
+        """
+        if what.kind not in self.disturbances or not isfinite(what.x + what.y + what.z) or self._episode == 0:
+            raise ConfigError(
+                f"{what} cannot be done here. Reset first, give finite numbers and one of {self.disturbances}."
+            )
+        before = self._ground_truth()
+        if what.kind == "gripper":
+            reading = self._standing() if self.gate.interrupted else self._reading
+            px, py, pz = reading.target_pos
+            wanted = (px + what.x, py + what.y, pz + what.z)
+            pos = self._near(wanted, reading.arm.tcp_pos_base.tolist())
+            self._reading = Reading(reading.arm, pos, reading.target_quat, reading.target_width)
+        elif isinstance(self._task, DisturbableTask):
+            self._task.disturb(self._reading, what)
+        return Disturbed(disturbance=what, step=self._step, before=before, after=self._ground_truth())
+
+    @property
     def action_scale(self) -> ActionScale:
         """What an action of +-1 means, for devices that command positions."""
         motion, dt = self._task.motion, self._period
@@ -223,6 +251,10 @@ class RobotEnv(gymnasium.Env[dict[str, Array], Array]):
         width = min(max(reading.target_width + grip * motion.gripper_speed * dt, low), high)
         self._reading = Reading(reading.arm, pos, quat, width)
         return CartesianTarget(pos_base=np.array(pos), quat_base=np.array(quat), gripper_width=width)
+
+    def _ground_truth(self) -> dict[str, Any]:
+        """Return `privileged`, JSON-ready."""
+        return {k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in self.privileged().items()}
 
     def _standing(self) -> Reading:
         """Return the reading of an arm that is told to be where it is; the gripper keeps what it was told."""

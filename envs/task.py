@@ -1,11 +1,12 @@
 """What a task of a robot arm is: how it begins, what is seen of it, when it succeeded; and what its actions mean."""
 
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 
 from robot_hil.data import rotation
+from robot_hil.data.disturbance import Disturbance
 from robot_hil.data.robot import ArmState, CartesianTarget
 from robot_hil.data.specs import ArraySpec
 
@@ -67,4 +68,16 @@ class Task(Protocol):
 
     def privileged(self, reading: Reading) -> dict[str, Any]:
         """Return the task's ground truth; empty on a real robot."""
+        ...
+
+
+@runtime_checkable
+class DisturbableTask(Protocol):
+    """A simulated task whose world an adversary may push."""
+
+    disturbances: tuple[str, ...]
+    """Kinds of disturbance that it knows; see `robot_hil.data.disturbance.Disturbance`."""
+
+    def disturb(self, reading: Reading, what: Disturbance) -> None:
+        """Do it between two steps, unless something holds in place what was to move, or stands where it was to go."""
         ...

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from robot_hil.data import rotation
+from robot_hil.data.disturbance import Disturbance
 from robot_hil.data.robot import CartesianTarget
 from robot_hil.data.specs import ArraySpec
 from robot_hil.envs.mujoco.arm import HOME
@@ -27,6 +28,8 @@ PEG_LENGTH = 0.05
 DEPTH_M = 0.02
 """Success: the tip this far below the mouth, inside the hole."""
 PEG_WIDTH = 0.02
+CLEAR_M = 0.002
+"""A tip that is less above the block holds it in place [m]."""
 
 # No velocities: a policy that imitates smooth demonstrations would learn to go on with its own motion.
 _MOTION = (
@@ -60,6 +63,8 @@ class PegInsertion:
     motion = Motion(
         axes=("x", "y", "z", "rx", "ry", "rz"), linear_speed=0.1, angular_speed=0.5, lead_m=0.03, lead_rad=0.2
     )
+
+    disturbances: tuple[str, ...] = ("object",)
 
     def __init__(self, world: World, *, hole_error_m: float = 0.0, hole_error_rad: float = 0.0) -> None:
         if not 0.0 <= hole_error_m <= 0.02 or not 0.0 <= hole_error_rad <= 0.5:
@@ -123,6 +128,21 @@ class PegInsertion:
         x, y, z = self._tip.tolist()
         side: float = abs(x - self._hole[0]) + abs(y - self._hole[1])
         return bool(z <= MOUTH_Z - DEPTH_M and side < 0.5 * PEG_WIDTH)
+
+    def disturb(self, reading: Reading, what: Disturbance) -> None:
+        """`object` slides the block with the hole by (x, y) within its area; the pose that is reported slides along."""
+        if float(self._tip[2]) < MOUTH_Z + CLEAR_M:
+            return
+        x, y, yaw = self._hole
+        new = [
+            min(max(old + by, centre - HALF_AREA), centre + HALF_AREA)
+            for old, by, centre in zip((x, y), (what.x, what.y), CENTRE, strict=True)
+        ]
+        seen_x, seen_y, seen_yaw = self._reported
+        self._reported = [seen_x + new[0] - x, seen_y + new[1] - y, seen_yaw]
+        self._hole = [*new, yaw]
+        self._world.data.mocap_pos[0] = *new, MOUTH_Z
+        self._world.settle()
 
     def privileged(self, reading: Reading) -> dict[str, Any]:
         x, y, yaw = self._hole

@@ -4,8 +4,9 @@ from typing import Any
 
 import numpy as np
 
+from robot_hil.data.disturbance import Disturbance
 from robot_hil.data.robot import CartesianTarget
-from robot_hil.data.specs import ArraySpec
+from robot_hil.data.specs import Array, ArraySpec
 from robot_hil.envs.mujoco.arm import HOME, MAX_WIDTH
 from robot_hil.envs.mujoco.build import build_env
 from robot_hil.envs.mujoco.world import World
@@ -18,6 +19,10 @@ HALF_AREA = 0.08
 HALF_EDGE = 0.02
 LIFT_M = 0.10
 """Success: the cube's centre this far above where it lay."""
+SLIP_M = 0.05
+"""A cube that is lifted by less cannot slip out of the fingers: they would touch it again [m]."""
+LOW_M, BESIDE_M = 0.09, 0.07
+"""A hand that is less above a cube than the first and, along x and y, nearer than the second is in its way [m]."""
 
 # No velocities: a policy that imitates smooth demonstrations would learn to go on with its own motion.
 _MOTION = (
@@ -39,11 +44,15 @@ class PickCube:
     max_seconds = 10.0
     motion = Motion(axes=("x", "y", "z", "gripper"), linear_speed=0.25, gripper_speed=6.0 * MAX_WIDTH, lead_m=0.04)
 
+    disturbances: tuple[str, ...] = ("object", "slip")
+
     def __init__(self, world: World) -> None:
         self._world = world
         joint = world.model.joint("cube")
         start = int(joint.qposadr[0])
         self._cube = world.data.qpos[start : start + 7]
+        first = int(joint.dofadr[0])
+        self._cube_velocity = world.data.qvel[first : first + 6]
 
     def observation_spec(self, obs_type: ObsType) -> ArraySpec:
         names = (*_MOTION, *(_CUBE if obs_type == "state" else _PLACE))
@@ -74,6 +83,25 @@ class PickCube:
 
     def success(self, reading: Reading) -> bool:
         return float(self._cube[2]) - HALF_EDGE >= LIFT_M
+
+    def disturb(self, reading: Reading, what: Disturbance) -> None:
+        """`object` slides the cube by (x, y) within its area; `slip` takes it out of the fingers and puts it down."""
+        here, hand = self._cube[:2].copy(), reading.arm.tcp_pos_base
+        if what.kind == "slip":
+            if float(self._cube[2]) - HALF_EDGE >= SLIP_M:
+                self._put(here)
+            return
+        middle = np.array(CENTRE)
+        there = np.clip(here + np.array((what.x, what.y)), middle - HALF_AREA, middle + HALF_AREA)
+        nearest = min(float(np.abs(place - hand[:2]).max()) for place in (here, there))
+        if nearest >= BESIDE_M or float(hand[2]) >= LOW_M + float(self._cube[2]):
+            self._put(there)
+
+    def _put(self, place: Array) -> None:
+        """Lay the cube on the table at `place` (2,), at rest."""
+        self._cube[:3] = *place, HALF_EDGE
+        self._cube_velocity[:] = 0.0
+        self._world.settle()
 
     def privileged(self, reading: Reading) -> dict[str, Any]:
         cube = self._cube

@@ -15,6 +15,8 @@ DOWN = (0.0, 1.0, 0.0, 0.0)
 """Orientation of the tool pointing straight down, fingers along y."""
 WRENCH_SAMPLES = 5
 """Parts into which `advance` divides its time; the wrench is the mean over their ends."""
+_AWAKE = -11
+"""What MuJoCo notes of a body that has just moved: ten time steps of rest until it may sleep, counted from -1 down."""
 
 
 class World:
@@ -78,6 +80,11 @@ class World:
         self.data.ctrl[:] = self.data.actuator_length
         self.mj.mj_forward(self.model, self.data)
         self.wrench_sum[:] = WRENCH_SAMPLES * self.data.sensordata[self._wrench]
+
+    def settle(self) -> None:
+        """Bring poses and contacts in line after a body was moved while everything else goes on."""
+        self.data.tree_asleep[:] = _AWAKE  # a body asleep would be touched where it was
+        self.mj.mj_forward(self.model, self.data)
 
     def place_tool(self, joints: Sequence[float], pos: Array, quat: Sequence[float] = DOWN) -> Array:
         """Put the tool at `pos` and `quat` by damped least squares from `joints`; return the joints (7,)."""
