@@ -281,7 +281,8 @@ def _sample(plain: Mapping[str, Any]) -> TeleopSample:
 
 
 def _plain_event(event: TeleopEvent) -> dict[str, Any]:
-    return {"kind": event.kind.value, "t": event.t, "source": event.source, "reason": event.reason}
+    plain = {"kind": event.kind.value, "t": event.t, "source": event.source, "reason": event.reason}
+    return plain | {"value": event.value} if event.value else plain
 
 
 class _Writer:

@@ -34,6 +34,11 @@ class Disturbable(Protocol):
 class Script(Protocol):
     """Who decides when what happens."""
 
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """What it may do, and people may ask for."""
+        ...
+
     def begin_episode(self, seed: int, episode: int) -> None:
         """Draw all luck of episode number `episode` from `seed`."""
         ...
@@ -89,6 +94,10 @@ class Drawn:
         self._schedule = schedule
         self.begin_episode(0, 0)
 
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        return self._schedule.kinds
+
     def begin_episode(self, seed: int, episode: int) -> None:
         self._rng = np.random.default_rng(seed)
         self._asked = np.random.default_rng([seed, 1])  # who presses buttons must not change what the script does
@@ -121,6 +130,10 @@ class Recorded:
     def __init__(self, steps: Iterable[Step]) -> None:
         self._done: Mapping[int, tuple[Disturbance, ...]] = {s.step_index: read(s.perturbation) for s in steps}
 
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        return tuple(sorted({one.kind for done in self._done.values() for one in done}))
+
     def begin_episode(self, seed: int, episode: int) -> None:
         pass
 
@@ -142,6 +155,11 @@ class Adversary:
         self, world: Disturbable | None, script: Script, on_strike: Callable[[Disturbed], object] = lambda done: None
     ) -> None:
         self._world, self._script, self._on_strike = world, script, on_strike
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """What people may ask for by a button."""
+        return self._script.kinds
 
     def begin_episode(self, seed: int, episode: int) -> None:
         """See `Script.begin_episode`."""

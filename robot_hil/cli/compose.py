@@ -4,12 +4,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
+from robot_hil.actor.adversary import Adversary, Disturbable, Drawn, Schedule
 from robot_hil.actor.arbiter import Arbiter, TailDriver
 from robot_hil.actor.arms import AnyArbiter, ArmsArbiter, arms_of
 from robot_hil.actor.rewind import Rewind
 from robot_hil.actor.sharing import Mode, hand_of
 from robot_hil.cli.operator_options import NOBODY, OperatorOptions
 from robot_hil.clock import Clock
+from robot_hil.data.disturbance import Disturbed
 from robot_hil.data.specs import EnvSpec
 from robot_hil.errors import ConfigError, UnknownNameError
 from robot_hil.protocols import Agent
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     import gymnasium
 
     from robot_hil.experiments.base import Experiment, PersonConfig
+    from robot_hil.teleop.simulated.expert import World
     from robot_hil.teleop.simulated.gates import Gate
     from robot_hil.teleop.simulated.person import SimulatedPerson
 
@@ -88,10 +91,12 @@ def make_person(
     *,
     demonstrates: bool = False,
     recovers: bool = False,
+    adds: float = 0.0,
 ) -> "SimulatedPerson | None":
     """Return the simulated person, None for an experiment without.
 
-    One who `demonstrates` drives all the time; one who `recovers` does so before correcting, and says when it is done.
+    One who `demonstrates` drives all the time; one who `recovers` does so before correcting, and says when it is done;
+    one who `adds` does so by this share of what it commands, if above 0.
     """
     from robot_hil.envs.base import privileged_of
     from robot_hil.teleop.simulated import experts
@@ -106,12 +111,20 @@ def make_person(
         raise UnknownNameError("profile", config.profile, PROFILES)
     expert = experts.make(config.expert)
     gate = AlwaysGate() if demonstrates else _gate(config, expert)
-    kind = SimulatedPerson
+    profile = PROFILES[config.profile]
+
+    def world() -> "World":
+        return privileged_of(env)
+
     if recovers:
         from robot_hil.teleop.simulated.recovering import RecoveringPerson
 
-        kind = RecoveringPerson
-    return kind(expert, gate, PROFILES[config.profile], lambda: privileged_of(env), clock)
+        return RecoveringPerson(expert, gate, profile, world, clock)
+    if adds and not demonstrates:
+        from robot_hil.teleop.simulated.adding import AddingPerson
+
+        return AddingPerson(expert, gate, profile, world, clock, gain=adds)
+    return SimulatedPerson(expert, gate, profile, world, clock)
 
 
 def make_rewind(env: "gymnasium.Env[Any, Any]") -> Rewind:
@@ -119,6 +132,26 @@ def make_rewind(env: "gymnasium.Env[Any, Any]") -> Rewind:
     from robot_hil.envs.base import scale_of, tool_of
 
     return Rewind(scale_of(env), tool_of(env))
+
+
+def make_adversary(
+    env: "gymnasium.Env[Any, Any]", schedule: Schedule | None, on_strike: Callable[[Disturbed], object]
+) -> Adversary | None:
+    """Return who disturbs `env` by `schedule`; None without one. The kind `all` means what the task knows.
+
+    What changes the robot itself for good, its gain and drift, has to be asked for by name. An environment that cannot
+    be disturbed is a real robot's: there people do it by hand.
+    """
+    if schedule is None:
+        return None
+    inner = env.unwrapped
+    world = inner if isinstance(inner, Disturbable) and inner.disturbances else None
+    known = schedule.kinds if world is None else world.disturbances
+    kinds = tuple(kind for kind in known if kind not in ("gain", "drift", "all")) if "all" in schedule.kinds else ()
+    schedule = replace(schedule, kinds=kinds or schedule.kinds)
+    if unknown := set(schedule.kinds) - set(known):
+        raise ConfigError(f"nobody can disturb this task by {sorted(unknown)}; it knows {sorted(known)}, or `all`.")
+    return Adversary(world, Drawn(schedule), on_strike)
 
 
 def make_arbiter(experiment: "Experiment", spec: EnvSpec, operator: OperatorOptions = NOBODY) -> AnyArbiter:

@@ -187,6 +187,8 @@ class Operator:
             return "no reward model judges here; press Fail"
         if body.kind == "next" and self.status is not None and self.status().stage not in ("recovery", "correction"):
             return "nobody recovers or corrects; take over first, in a run with --rac"
+        if body.kind == "disturb" and self.status is not None and body.value not in self.status().disturbances:
+            return f"nothing here can be disturbed by {body.value!r}; start the run with --adversary"
         if body.kind == "mode" and body.value and self.status is not None and body.value not in self.status().modes:
             return f"this robot cannot be driven in mode {body.value!r}; it knows {', '.join(self.status().modes)}"
         if body.kind == "estop" and body.id == self._stopped_by:  # said again until it was answered

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from robot_hil.actor.adversary import Schedule
+
 
 @dataclass(frozen=True, kw_only=True)
 class OperatorOptions:
@@ -11,6 +13,7 @@ class OperatorOptions:
     mode: str = "takeover"
     residual_gain: float = 0.3
     rac: bool = False
+    adversary: Schedule | None = None
     facing: float = 0.0
     """[rad]."""
     console: bool = False

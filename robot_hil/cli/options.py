@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
+from robot_hil.actor.adversary import Schedule
 from robot_hil.cli.help import UsageError
 from robot_hil.cli.operator_options import OperatorOptions
 from robot_hil.cli.pinned import pinned
@@ -44,6 +45,15 @@ class Operated:
     rac: bool = False
     """Recovery and correction: who takes over first brings the robot back, says so (R), then goes on from there, and
     with that the episode ends. The simulated person does so too, where its expert knows a way back."""
+    adversary: tuple[str, ...] = ()
+    """Disturb the simulated world by script in demonstrations and trials: object, goal, gripper, slip, or all of what
+    the task knows. On a real robot people do it by hand, and the console's buttons note it."""
+    adversary_rate: float = 0.05
+    """Probability of a disturbance per step; 0 leaves them to the console's buttons."""
+    adversary_m: tuple[float, float] = (0.01, 0.04)
+    """Least and largest motion of a disturbance along each axis [m]."""
+    adversary_ramp: int = 0
+    """Episodes over which rate and largest motion grow from nothing: a curriculum."""
     console: bool = False
     """Serve the operator's console; its address is printed. Given by `--teleop console`, too."""
     console_host: str = "127.0.0.1"
@@ -59,10 +69,20 @@ class Operated:
             mode=self.mode,
             residual_gain=self.residual_gain,
             rac=self.rac,
+            adversary=self._schedule,
             facing=math.radians(self.facing),
             console=self.console or "console" in self.teleop,
             console_host=self.console_host,
             console_port=self.console_port,
+        )
+
+    @property
+    def _schedule(self) -> Schedule | None:
+        if not self.adversary:
+            return None
+        low, high = self.adversary_m
+        return Schedule(
+            kinds=self.adversary, rate=self.adversary_rate, low_m=low, high_m=high, ramp_episodes=self.adversary_ramp
         )
 
 

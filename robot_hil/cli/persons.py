@@ -20,10 +20,11 @@ class Persons:
     """Nobody at all in an experiment without a person."""
 
     def __init__(
-        self, experiment: "Experiment", env: "gymnasium.Env[Any, Any]", clock: Clock, *, recovers: bool = False
-    ) -> None:
+        self, experiment: "Experiment", env: "gymnasium.Env[Any, Any]", clock: Clock, *, recovers: bool = False,
+        adds: float = 0.0,
+    ) -> None:  # fmt: skip
         self._demonstrator = compose.make_person(experiment, env, clock, demonstrates=True)
-        self._helper = compose.make_person(experiment, env, clock, recovers=recovers)
+        self._helper = compose.make_person(experiment, env, clock, recovers=recovers, adds=adds)
 
     def come_when(self, called: Callable[[], bool]) -> None:
         """Let who helps take over while `called` says so, too."""

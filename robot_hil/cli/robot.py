@@ -22,6 +22,7 @@ from robot_hil.cli.status import live_of, row_of, status_of
 from robot_hil.cli.supervise import Supervision
 from robot_hil.clock import Clock, MonotonicClock, VirtualClock
 from robot_hil.console.messages import Status
+from robot_hil.data.disturbance import Disturbed, written
 from robot_hil.data.labels import EpisodeKey, LabelRow, Verdict
 from robot_hil.data.step import Step
 from robot_hil.data.teleop import TeleopEvent
@@ -96,8 +97,10 @@ class Robot:
         self.arbiter = compose.make_arbiter(experiment, self.spec, operator)
         helped = bool(operator.teleop) or operator.rac
         self._rewind = compose.make_rewind(self.env) if helped and self.drivable else None
+        self._adversary = compose.make_adversary(self.env, operator.adversary, self._struck)
         self._live = LiveFile(run.live, MonotonicClock())
-        self.persons = Persons(experiment, self.env, self._clock, recovers=operator.rac)
+        adds = operator.residual_gain if operator.mode == "residual" else 0.0
+        self.persons = Persons(experiment, self.env, self._clock, recovers=operator.rac, adds=adds)
         self.operator = make_operator(self, operator, self._clock) if operator.wanted else None
         """Devices and console of a person, None where there is none."""
         self._marks = marks
@@ -259,6 +262,7 @@ class Robot:
             on_mark=self._marks or (lambda event: None),
             judge=None if self.reward is None else self.reward.judge,
             rewind=self._rewind,
+            adversary=self._adversary if self.phase in RECORDED else None,
         )
 
     def _acting(self, stream: Stream) -> Policy | None:
@@ -266,6 +270,16 @@ class Robot:
         if stream is Stream.DEMO:
             return None
         return self.supervision.policy if self.supervision is not None and stream is Stream.TRAIN else self.policy
+
+    def _struck(self, done: Disturbed) -> None:
+        """Say what the adversary did; the step keeps it."""
+        held = " (held in place)" if done.before == done.after else ""
+        self.log("info", f"disturbed: {written([done.disturbance])}{held}")
+
+    @property
+    def disturbances(self) -> tuple[str, ...]:
+        """What a second person may do to the world by a button."""
+        return () if self._adversary is None else self._adversary.kinds
 
     def _label_last(self, event: TeleopEvent) -> None:
         """Keep a verdict that came when the episode was over."""

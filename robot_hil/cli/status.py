@@ -48,6 +48,7 @@ def status_of(robot: "Robot") -> Status:
         arms={name: state.name for name, state in states.items()},
         mode=robot.arbiter.mode.value,
         modes=[mode.value for mode in robot.arbiter.config.modes],
+        disturbances=list(robot.disturbances),
         stage=desk.helping.stage.value if desk is not None and desk.helping.keeps else "",
         axes=_owners(robot) if state in ("HUMAN", "RELEASING") else {},
         last_episode=robot.last_episode,

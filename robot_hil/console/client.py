@@ -193,7 +193,8 @@ class Client:
             t_recv=t_recv,
             t_page=self._clock.map(getattr(body, "t", None), t_recv),
         )
-        if pilot or (isinstance(body, Button) and body.kind == "estop"):
+        free = ("estop", "disturb") if self.may_drive else ("estop",)  # a second person may disturb, an observer not
+        if pilot or (isinstance(body, Button) and body.kind in free):
             if isinstance(body, Button | Words):
                 await self._hub.edge(message)
             else:

@@ -20,7 +20,8 @@ class FromPage(_Message, frozen=True, tag="page"):
     """Random name of the connection."""
     operator: str
     pilot: bool
-    """Whether this connection has the pilot's seat; buttons of others count for e-stop only, the rest is refused."""
+    """Whether this connection has the pilot's seat; buttons of others count for e-stop and disturbances only, the rest
+    is refused."""
     t_recv: float
     """Monotonic time at which the console had it [s]."""
     t_page: float
@@ -114,6 +115,8 @@ class Status(_Message, frozen=True, tag="status"):
     """How person and policy share the robot when a person engages: takeover, residual, masked, arm or hand."""
     modes: list[str] = []
     """What the pilot may switch to."""
+    disturbances: list[str] = []
+    """What a second person may do to the world, by buttons of kind disturb."""
     stage: str = ""
     """autonomous, recovery or correction where who takes over recovers and corrects; else empty."""
     axes: dict[str, str] = {}
@@ -177,7 +180,10 @@ def for_console(blob: bytes) -> ToConsole:
 
 
 def allowed(message: FromPage) -> str:
-    """Say why the robot must not obey, or return an empty string: who is no pilot may only stop."""
-    if message.pilot or (isinstance(message.body, Button) and message.body.kind == "estop"):
+    """Say why the robot must not obey, or return an empty string: who is no pilot may only stop, and disturb.
+
+    The console passes on disturbances of those only who may take the seat.
+    """
+    if message.pilot or (isinstance(message.body, Button) and message.body.kind in ("estop", "disturb")):
         return ""
     return f"{message.operator or 'this page'} is not the pilot; take the pilot's seat first"

@@ -123,10 +123,12 @@ class Button(_Message, frozen=True, tag="event"):
 
     id: Name
     """Chosen by the page, unique; sent again with the same id it does nothing twice."""
-    kind: Literal["success", "fail", "false_positive", "reset", "pause", "resume", "estop", "clear", "mode", "next"]
+    kind: Literal[
+        "success", "fail", "false_positive", "reset", "pause", "resume", "estop", "clear", "mode", "next", "disturb"
+    ]  # fmt: skip
     reason: Text = ""
     value: Name = ""
-    """What is asked for, where the kind leaves that open: a mode's name, empty for the next one."""
+    """What is asked for, where the kind leaves that open: a mode's name, empty for the next one; what to disturb."""
 
 
 class Label(_Message, frozen=True, tag="label"):

@@ -59,6 +59,7 @@ class Desk:
                 driver="",
                 reward=self.reward,
                 modes=["takeover", "residual"],
+                disturbances=["object"],
             ),
         )
         self.heard: list[ToConsole] = []
@@ -155,6 +156,14 @@ def test_a_false_positive_needs_a_model_that_judges(desk):
     desk.say(Button(id="2", kind="false_positive"))
     assert desk.ack("2").ok
     assert [event.kind for event in desk.station.drain_events()] == [EventKind.FALSE_POSITIVE]
+
+
+def test_a_second_person_may_disturb_what_can_be_disturbed(desk):
+    desk.say(Button(id="1", kind="disturb", value="slip"), pilot=False)
+    assert "--adversary" in desk.ack("1").reason
+    desk.say(Button(id="2", kind="disturb", value="object"), pilot=False)
+    assert desk.ack("2").ok
+    assert [(e.kind, e.value) for e in desk.station.drain_events()] == [(EventKind.DISTURB, "object")]
 
 
 def test_a_mode_that_the_robot_has_not_is_refused(desk):

@@ -166,3 +166,14 @@ def test_messages_for_other_devices_are_not_for_this_one(rig):
 def test_settings_that_make_no_sense_are_refused(wrong):
     with pytest.raises(ConfigError):
         BrowserGamepadConfig(**wrong)
+
+
+def test_the_left_stick_pressed_in_leads_back_with_the_dead_man_only(rig):
+    rig.press(10)
+    assert not rig.page.period().engaged
+    rig.press(RB, 10)
+    sample = rig.page.period()
+    assert (sample.status, sample.engaged, sample.rewind, sample.action) == (OK, True, True, None)
+    rig.press(RB)
+    sample = rig.page.period()
+    assert (sample.engaged, sample.rewind) == (True, False)

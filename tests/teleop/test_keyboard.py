@@ -331,3 +331,28 @@ def test_it_never_moves_without_a_key_down_or_tapped(steps):
 def test_times_must_be_times():
     with pytest.raises(ConfigError, match="above 0"):
         KeyboardConfig(silence_s=0.0)
+
+
+def test_b_leads_back_while_it_is_down_whatever_else_is(rig):
+    rig.down("KeyB", "KeyW", "KeyC")
+    for _ in range(3):
+        sample = rig.page.period()
+        assert (sample.status, sample.engaged, sample.rewind, sample.action) == (OK, True, True, None)
+    rig.down("KeyW")
+    assert rig.action() == [1, 0, 0, 1]  # the gripper as it is by then, not as C wanted it on the way
+    rig.down("KeyB")
+    assert rig.page.period().rewind
+    rig.down()
+    sample = rig.page.period()
+    assert (sample.engaged, sample.rewind) == (False, False)
+
+
+def test_a_silent_page_is_lost_on_the_way_back(rig):
+    rig.down("KeyB")
+    assert rig.page.period().rewind
+    rig.clock.advance(0.2)
+    sample = rig.keys.latest()
+    assert (sample.status, sample.engaged, sample.rewind) == (LOST, False, False)
+    assert rig.page.period().status is LOST  # B is still down: let go first
+    rig.down()
+    assert rig.page.period().status is OK

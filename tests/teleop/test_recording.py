@@ -64,7 +64,8 @@ class Scripted:
     def drain_events(self) -> list[TeleopEvent]:
         chosen = self._rng.choice([EventKind.RESUME, EventKind.PAUSE, EventKind.SUCCESS, EventKind.CLEAR], 3)
         kinds = [kind for kind in chosen if self._started and self._rng.random() < 0.3]
-        return [TeleopEvent(kind=k, t=self._clock.now(), source=self.name, reason="because") for k in kinds]
+        now = self._clock.now()
+        return [TeleopEvent(kind=k, t=now, source=self.name, reason="because", value=k.value) for k in kinds]
 
     def begin_episode(self, seed: int) -> None:
         self.episodes.append(seed)

@@ -109,6 +109,11 @@ function press(kind, reason = "") {
   edges.begin({ type: "event", kind, reason }, TITLES[kind]);
 }
 
+/** Disturb the world: also from a page that has not the pilot's seat. */
+function disturb(kind) {
+  edges.begin({ type: "event", kind: "disturb", reason: "", value: kind }, `Disturb: ${kind}`);
+}
+
 /** Stop by every way there is: over the socket, and by HTTP if that is not answered at once. */
 function stop() {
   const edge = edges.begin({ type: "event", kind: "estop", reason: "" }, TITLES.estop);
@@ -294,7 +299,7 @@ function render() {
   if (document.body.dataset.state !== before) sound.play(document.body.dataset.state);
   show_devices(state.devices);
   show_reward(state.reward);
-  show_ways(state);
+  show_ways(state, page.may_drive, disturb);
   show_last();
   const stopped = state.state === "ESTOP";
   $("clear").hidden = !(stopped && page.pilot.you);

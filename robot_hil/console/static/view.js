@@ -53,13 +53,23 @@ export function show_state(state, { pilot }) {
 }
 
 /** Show in what ways the pilot may help here; nothing where there is no choice. */
-export function show_ways({ mode, modes, stage }) {
+export function show_ways({ mode, modes, stage, disturbances }, may_drive, disturb) {
   $("mode").hidden = (modes ?? []).length < 2;
   const [button, words] = STAGES[stage] ?? ["", ""];
   $("next").hidden = !button;
   text($("next-word"), button);
   text($("stage"), words);
-  $("ways").hidden = !stage && $("mode").hidden;
+  const kinds = may_drive ? disturbances ?? [] : [];
+  $("disturb").hidden = !kinds.length;
+  if ($("disturb").dataset.kinds !== kinds.join()) {
+    $("disturb").dataset.kinds = kinds.join();
+    $("disturb").replaceChildren(el("span", { class: "label" }, "disturb"), ...kinds.map((kind) => {
+      const button = el("button", { type: "button", class: "small" }, kind);
+      button.addEventListener("click", () => disturb(kind));
+      return button;
+    }));
+  }
+  $("ways").hidden = !stage && $("mode").hidden && !kinds.length;
   text($("mode-word"), MODES[mode] ?? mode ?? "Takeover");
   $("mode").title = `${MODE_HELP[mode] ?? ""}; press for another way, which counts from the next takeover on`;
 }
