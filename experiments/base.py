@@ -96,6 +96,9 @@ class Experiment:
     committee: str = ""
     """Run folder whose committee (`robot-hil committee RUN`) watches over the robot while it learns: where it is unsure
     it slows down, and asks for help. Empty: nobody does."""
+    practice: Literal["fresh", "graded", "reset_free"] = "fresh"
+    """How episodes of training begin: afresh; graded by what is hard, from stored states and guided by a person where
+    the robot fails; or where the last one ended, the task and its way back in turn."""
 
     def __post_init__(self) -> None:
         if self.demos < 0 or self.eval_episodes < 1:

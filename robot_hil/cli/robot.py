@@ -32,6 +32,7 @@ from robot_hil.report.labels import write_label
 from robot_hil.report.metrics import RECORDED, EpisodeRow, LiveFile, Phase
 
 if TYPE_CHECKING:
+    from robot_hil.cli.practice import Starter
     from robot_hil.experiments.base import Experiment
 
 _log = logging.getLogger(__name__)
@@ -76,6 +77,13 @@ class Robot:
             from robot_hil.cli.reward.env import going_on
 
             self.env = going_on(self.env, HOLD_STEPS if marks is not None else 0)
+        self.practice: Starter | None = None
+        """Says how episodes of training begin, None where each begins afresh."""
+        starts = None
+        if experiment.practice != "fresh" and marks is None:
+            from robot_hil.cli.practice import starts_of
+
+            self.env = starts = starts_of(experiment.practice, self.env)
         self.spec = spec_of(self.env)
         agent.bind(self.spec)
         self.policy = AgentPolicy(agent)
@@ -106,6 +114,11 @@ class Robot:
         self._marks = marks
         self.reward = make_reward(self) if experiment.reward_model else None
         """Tells success from images, None where the environment does."""
+        if starts is not None:
+            from robot_hil.cli.practice import make_starter
+
+            self.practice = make_starter(self, starts, experiment.practice)
+            self.persons.come_when(lambda: self.practice is not None and self.practice.guided)
         self.supervision = Supervision(self, Path(experiment.committee), self.policy) if experiment.committee else None
         """Lets the robot ask for help, None where it never does."""
         if self.supervision is not None:
@@ -161,6 +174,8 @@ class Robot:
         if self.reward is not None:
             key = (self._actor_id, self.epoch(), episode_id)
             self.reward.begin_episode(key, recorded=self.phase in RECORDED)
+        if self.practice is not None and self.phase in RECORDED:
+            self.practice.begin(stream, episode_id)
         loop = self.loop = self._make_loop(stream)
         if self._stop:
             loop.request_stop()
@@ -187,6 +202,8 @@ class Robot:
             return None
         if self.phase in RECORDED:
             self.last_episode = (self._actor_id, self.epoch(), self.episode)
+        if self.practice is not None and self.phase == "train":
+            self.practice.ended(result)
         return row_of(self, result)
 
     @property
@@ -225,6 +242,8 @@ class Robot:
             self.reward.close()
         if self.supervision is not None:
             self.supervision.close()
+        if self.practice is not None:
+            self.practice.close()
         if self._guard is not None:
             self._guard.stop()
         self.persons.stop()
@@ -315,6 +334,8 @@ class Robot:
         self.env_success = step.success
         if self.phase == "train":
             self.env_steps += 1
+        if self.practice is not None and self.phase == "train":
+            step = self.practice.took(step)
         if self.phase in RECORDED:
             self.sink(step)
         decision = self.loop.last_decision if self.loop else None
