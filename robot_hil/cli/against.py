@@ -7,6 +7,8 @@ from pathlib import Path
 import tyro
 
 from robot_hil.cli import committee as members
+from robot_hil.cli.committee_make import CommitteeOptions, make
+from robot_hil.cli.episodes import experiment_of
 from robot_hil.cli.help import UsageError
 from robot_hil.cli.runfolder import RunFolder
 from robot_hil.data.step import Step
@@ -56,16 +58,16 @@ def in_words(judged: Compatibility) -> str:
 def committee(argv: Sequence[str]) -> int:
     """Make the committee of a run and print how well it is calibrated; return the exit code."""
     if argv and argv[0] in ("-h", "--help"):
-        tyro.cli(members.CommitteeOptions, args=["--help"], prog="robot-hil committee RUN")
+        tyro.cli(CommitteeOptions, args=["--help"], prog="robot-hil committee RUN")
     if not argv or argv[0].startswith("-"):
         raise UsageError("committee needs a run folder: robot-hil committee RUN [--members N] [--updates N].")
     path = Path(argv[0])
-    asked = tyro.cli(members.CommitteeOptions, args=list(argv[1:]), prog=f"robot-hil committee {path}")
+    asked = tyro.cli(CommitteeOptions, args=list(argv[1:]), prog=f"robot-hil committee {path}")
     from rich.progress import Progress
 
     with Progress() as bar:
         task = bar.add_task("teaching the members", total=asked.members * asked.updates)
-        made = members.make(path, asked, lambda name, done, of: bar.update(task, completed=done))
+        made = make(path, asked, lambda name, done, of: bar.update(task, completed=done))
     trigger, steps = made.trigger, sum(len(doubt) for doubt, _ in made.nominal)
     print(
         f"{asked.members} members in {path / members.FOLDER}, measured on {len(made.nominal)} withheld episodes "
@@ -75,6 +77,6 @@ def committee(argv: Sequence[str]) -> int:
             if trigger.low
             else "No trigger keeps false alarms rare enough: record more before using it to ask for help."
         )
-        + f"\nJudge new demonstrations: robot-hil record {members.experiment_of(RunFolder(path)).name} --against {path}"
+        + f"\nJudge new demonstrations: robot-hil record {experiment_of(RunFolder(path)).name} --against {path}"
     )
     return 0

@@ -9,6 +9,8 @@ from enum import IntEnum
 
 from robot_hil.errors import ConfigError
 
+_LEAST = 1e-6
+
 
 class Level(IntEnum):
     """What the robot may do by itself."""
@@ -32,6 +34,7 @@ class AutonomyConfig:
     """Above this for `recover_s` the level rises by one."""
     patience: int = 3
     smooth_s: float = 0.2
+    """Time constant of the smoothing."""
     recover_s: float = 2.0
     dwell_s: float = 1.0
     """Least time between two changes, except for an alarm."""
@@ -86,7 +89,8 @@ class Autonomy:
     def update(self, t: float, reliability: float, cause: str = "") -> Change | None:
         """Take in this step's reliability in [0, 1]; return the change of level, if it changed."""
         c = self.config
-        self.reliability = self._keep * self.reliability + (1.0 - self._keep) * reliability
+        # Of probabilities the geometric mean: one that is very small is not outweighed by those before it.
+        self.reliability = self.reliability**self._keep * max(reliability, _LEAST) ** (1.0 - self._keep)
         self._low = self._low + 1 if self.reliability < c.low else 0
         if self.reliability <= c.high:
             self._good_since = None

@@ -12,7 +12,8 @@ from cli.shell import Shell, rows
 from robot_hil.actor.seeding import Stream
 from robot_hil.cli import against, committee, compose, supervise
 from robot_hil.cli.against import Against
-from robot_hil.cli.committee import CommitteeOptions
+from robot_hil.cli.committee_make import CommitteeOptions, alarms, calibrated, make
+from robot_hil.cli.episodes import demonstrations
 from robot_hil.cli.record import adopt, record
 from robot_hil.cli.relearn import Job, Relearning
 from robot_hil.cli.robot import Robot
@@ -24,6 +25,7 @@ from robot_hil.experiments import registry
 from robot_hil.experiments.base import Experiment
 from robot_hil.help.autonomy import AutonomyConfig
 from robot_hil.help.compatibility import Compatibility
+from robot_hil.help.conformal import Calibration
 
 pytestmark = pytest.mark.xdist_group("committee")
 PILLAR = registry.get("reach_pillar")
@@ -57,7 +59,7 @@ def recorded(folder: Path, expert: str, demos: int, judge: Path | None = None, s
 def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Ten demonstrations over the pillar, and a committee of three."""
     folder = recorded(tmp_path_factory.mktemp("committee") / "base", "reach_over", 10)
-    committee.make(folder, CommitteeOptions(members=3, updates=300))
+    make(folder, CommitteeOptions(members=3, updates=300))
     return folder
 
 
@@ -72,7 +74,7 @@ def over(tmp_path_factory: pytest.TempPathFactory, base: Path) -> Path:
 
 
 def episodes(folder: Path) -> list[list[Step]]:
-    return [list(episode) for episode in committee._demonstrations(RunFolder(folder)).values()]
+    return [list(episode) for episode in demonstrations(RunFolder(folder)).values()]
 
 
 def test_another_style_scores_below_the_known_one(base: Path, over: Path, under: Path) -> None:
@@ -114,7 +116,7 @@ def test_what_does_not_fit_may_be_left_out(
 
 def test_too_few_demonstrations_make_no_committee(under: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="holds 3 demonstrations; a committee needs 8"):
-        committee.make(under, CommitteeOptions())
+        make(under, CommitteeOptions())
     with pytest.raises(StorageError, match="has no committee; make one: robot-hil committee"):
         committee.load(under)
     with pytest.raises(ConfigError, match="members is 1"):
@@ -131,11 +133,11 @@ def test_a_committee_of_another_task_is_refused(base: Path) -> None:
 def test_the_trigger_keeps_false_alarms_rare() -> None:
     rng = np.random.default_rng(0)
     nominal = [(rng.normal(size=40), rng.normal(size=40)) for _ in range(40)]
-    config = committee.calibrated(nominal, 0.1)
-    fresh = committee.Calibration(nominal)
-    wrong = [committee.alarms(fresh.p(rng.normal(size=40), rng.normal(size=40)), config, 0.1) for _ in range(100)]
+    config = calibrated(nominal, 0.1)
+    fresh = Calibration(nominal)
+    wrong = [alarms(fresh.p(rng.normal(size=40), rng.normal(size=40)), config, 0.1) for _ in range(100)]
     assert np.mean(wrong) <= 0.15
-    shifted = [committee.alarms(fresh.p(rng.normal(size=40) + 6, rng.normal(size=40)), config, 0.1) for _ in range(20)]
+    shifted = [alarms(fresh.p(rng.normal(size=40) + 6, rng.normal(size=40)), config, 0.1) for _ in range(20)]
     assert np.mean(shifted) > 0.9
 
 
