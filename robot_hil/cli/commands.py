@@ -212,6 +212,15 @@ def committee(argv: Arguments) -> int:
     return work(argv)
 
 
+def tune(argv: Arguments) -> int:
+    """Search an experiment's numbers."""
+    if "--resume" not in argv:
+        _need_experiment("tune", argv)
+    from robot_hil.cli.tune import tune as work
+
+    return work(argv)
+
+
 def relearn(argv: Arguments) -> int:
     """Learn anew from what a run has recorded."""
     from robot_hil.cli.relearn import relearn as work
@@ -300,6 +309,7 @@ RUN: dict[str, Callable[[Arguments], int]] = {
     "eval": evaluate,
     "committee": committee,
     "relearn": relearn,
+    "tune": tune,
     "compare": compare,
     "report": report,
     "experiments": experiments,

@@ -33,6 +33,17 @@ example, on two machines that share a file made by `robot-hil keys`:
     "record": """usage: robot-hil record EXPERIMENT [--demos N] [--out FOLDER]
 
 Records demonstrations; `robot-hil train EXPERIMENT --demos-from FOLDER` uses them.
+With --against RUN each is judged by the committee of that run (`robot-hil committee RUN`).
+""",
+    "tune": """usage: robot-hil tune EXPERIMENT [--trials N] [--space NAME=VALUES ...]
+       robot-hil tune --resume FOLDER [--trials N]
+
+Searches an experiment's numbers on tuning seeds, then compares the best with the default on test seeds.
+
+examples:
+  robot-hil tune peg_slot --trials 8 --goal.max-env-steps 2000
+  robot-hil tune peg_slot --space agent.utd=1,2,4 agent.anchor=0.5..10:log agent.exploration=0.02..0.3
+  robot-hil tune --resume runs/peg_slot-tune-1 --trials 16
 """,
 }
 _TEXT["learner"] = (

@@ -21,6 +21,7 @@ COMMANDS = {
     "committee": "imitators of a run's demonstrations: does a new one fit, when should a robot ask for help",
     "relearn": "learn anew, by any method, from what a run has recorded",
     "compare": "every method with every simulated person on every task: the table of docs/methods.md",
+    "tune": "search an experiment's numbers on tuning seeds, and judge the best on others",
     "eval": "let a learnt policy act alone and count successes",
     "report": "tables and plots of runs; several runs are compared",
     "experiments": "list the experiments",
