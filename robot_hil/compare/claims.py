@@ -154,12 +154,11 @@ def crossings(rows: Sequence[Mapping[str, Any]]) -> list[str]:
         turns = [
             f"imitation is ahead with `{a['person']}` and behind with `{b['person']}`"
             for a, b in pairwise(here)
-            if a["gain"] > 0 >= b["gain"]
+            if a["gain"] > 0 > b["gain"]
         ]
-        ahead = {row["gain"] > 0 for row in here}
         if not turns:
-            who = "imitation" if ahead == {True} else "reinforcement learning" if ahead == {False} else ""
-            turns = [f"no crossover: {who} is ahead with every person" if who else "imitation gains as persons worsen"]
+            gains = [row["gain"] for row in here]
+            turns = [f"no crossover: imitation is ahead by {min(gains):+.2f} to {max(gains):+.2f}"]
         said.append(f"`{task}`: {'; '.join(turns)}.")
     return said
 

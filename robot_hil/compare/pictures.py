@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 QUIET, LINES = "#5b6570", "#e7eaee"
 SHADES = {"imitation": ("#0b3c6f", "#9cc3e6"), "reinforcement": ("#8a2d06", "#f3b489"), "": ("#22272e", "#9aa4b0")}
 """Family -> darkest and lightest colour of its methods."""
+_LEFT, _PANEL, _LEGEND = 0.75, 3.5, 1.75
+"""Widths [inch]."""
 STYLES = ("-", (0, (4, 1.5)), (0, (1, 1.2)), (0, (5, 1, 1, 1)))
 
 
@@ -37,7 +39,7 @@ def plot_costs(path: Path, found: Sequence[Seeds], task: str, title: str) -> Non
     handles = {label: line for ax in axes for line, label in zip(*ax.get_legend_handles_labels(), strict=True)}
     if handles:
         figure.legend(
-            handles.values(), handles.keys(), loc="center left", bbox_to_anchor=(0.845, 0.5), frameon=False,
+            handles.values(), handles.keys(), loc="center right", frameon=False,
             fontsize=8.5, labelcolor=QUIET, handlelength=2.6,
         )  # fmt: skip
     _save(figure, path)
@@ -91,12 +93,14 @@ def _figure(title: str, subtitle: str, panels: int) -> "tuple[Figure, list[Axes]
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(2.6 + 3.6 * max(1, panels), 4.6), dpi=110, facecolor="white")
+    width = _LEFT + _PANEL * max(1, panels) + _LEGEND
+    figure = Figure(figsize=(width, 4.6), dpi=110, facecolor="white")
     FigureCanvasAgg(figure)
     axes: list[Axes] = list(figure.subplots(1, max(1, panels), sharey=True, squeeze=False)[0])
-    figure.subplots_adjust(left=0.07, right=0.83, top=0.8, bottom=0.2, wspace=0.06)
-    figure.text(0.07, 0.93, title, fontsize=14, fontweight="bold", color=INK)
-    figure.text(0.07, 0.88, subtitle, fontsize=9.5, color=QUIET)
+    left, right = _LEFT / width, 1.0 - _LEGEND / width
+    figure.subplots_adjust(left=left, right=right, top=0.8, bottom=0.2, wspace=0.06)
+    figure.text(left, 0.93, title, fontsize=13, fontweight="bold", color=INK)
+    figure.text(left, 0.88, subtitle, fontsize=9.5, color=QUIET)
     axes[0].set_ylabel("success alone [%]", color=INK)
     axes[0].set_ylim(-3, 104)
     for ax in axes:

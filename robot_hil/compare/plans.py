@@ -21,7 +21,9 @@ def smoke() -> Plan:
         tasks={"peg_slot": 1000, "reach_pillar": 1000},
         seeds=(0, 1),
         options=(*SMALL, "--demos", "10"),
-        rounds=1000,
+        points=5,
+        trials=10,
+        rounds=500,
         log_by=LOG_BY,
         minutes=57.0,
     )
@@ -31,15 +33,15 @@ def methods() -> Plan:
     """All methods at length."""
     return Plan(
         name="methods",
-        purpose="every method at length: more persons, tasks and seeds",
+        purpose="every method at length: more persons, seeds and steps",
         entries=_methods(),
         persons=("competent", "sixty_percent", "thirty_percent", "delayed", "noisy", "tired", "poor"),
-        tasks={"peg_slot": 4000, "reach_pillar": 4000, "peg_two_slots": 6000},
+        tasks={"peg_slot": 3000, "reach_pillar": 3000},
         seeds=(0, 1, 2, 3, 4),
         options=(*SMALL, "--demos", "20"),
         points=12,
         trials=20,
-        rounds=4000,
+        rounds=3000,
         log_by=LOG_BY,
     )
 

@@ -39,13 +39,17 @@ def rows_of(plan: Plan, found: Sequence[Seeds]) -> list[dict[str, Any]]:
     return rows + [{"kind": kind, "plan": plan.name, **row} for kind, some in made.items() for row in some]
 
 
-def text_of(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Return what a page shows of one comparison's rows."""
+def text_of(rows: Sequence[Mapping[str, Any]], images: str = "") -> str:
+    """Return what a page shows of one comparison's rows; its pictures lie in the folder `images` beside it."""
     by_kind: dict[str, list[Mapping[str, Any]]] = {}
     for row in rows:
         by_kind.setdefault(row["kind"], []).append(row)
     claimed = [write(by_kind[kind]) for kind, write in _TEXTS.items() if kind in by_kind]
-    return "\n\n".join([*claimed, tables(by_kind.get("cells", []))])
+    cells = by_kind.get("cells", [])
+    named = dict.fromkeys((row["plan"], row["task"]) for row in cells if row["way"] == "online" and row["seeds"])
+    shown = [f"![{task}: success against human steps]({images}{_picture(plan, task)})" for plan, task in named]
+    shown += [f"![crossover]({images}{_picture(row['plan'], 'crossover')})" for row in by_kind.get("crossover", [])[:1]]
+    return "\n\n".join([*claimed, *shown, tables(cells)])
 
 
 def update_page(path: Path, results: Path) -> None:
@@ -54,14 +58,15 @@ def update_page(path: Path, results: Path) -> None:
     begin = BEGIN.partition("{}")[0] + MARK
     names = [part.partition(" -->")[0] for part in page.split(begin)[1:]]
     rows = read_results(results)
-    texts = {f"{MARK}{name}": text_of([row for row in rows if row["plan"] == name]) for name in names}
+    images = f"{IMAGES.name}/"
+    texts = {f"{MARK}{name}": text_of([row for row in rows if row["plan"] == name], images) for name in names}
     path.write_text(fill_in(page, texts))
 
 
-def publish(plan: Plan, cells: Sequence[Cell], store: Store, checkout: Path) -> list[Path]:
+def publish(plan: Plan, cells: Sequence[Cell], store: Store, checkout: Path | None) -> list[Path]:
     """Write rows, text and pictures into the comparison's folder; return the files.
 
-    Those of test seeds go into `checkout`, too, if it is one: what is tuned on proves nothing and stays out.
+    Those of test seeds go into `checkout`, too, if that is one: what is tuned on proves nothing and stays out.
     """
     found = collect(plan, cells, store)
     rows = rows_of(plan, found)
@@ -69,22 +74,31 @@ def publish(plan: Plan, cells: Sequence[Cell], store: Store, checkout: Path) -> 
     write_rows(written[0], plan.name, rows)
     written[1].write_text(text_of(read_results(written[0])) + "\n")
     written += _draw(plan, found, rows, store.root)
-    page = checkout / PAGE
-    if plan.published and page.exists() and BEGIN.format(MARK + plan.name) in page.read_text():
+    if checkout is not None and any(one.results or one.failures for one in found) and _has_place(checkout, plan):
+        page = checkout / PAGE
         write_rows(checkout / RESULTS, plan.name, rows)
         update_page(page, checkout / RESULTS)
         written += [checkout / RESULTS, page, *_draw(plan, found, rows, checkout / IMAGES)]
     return written
 
 
+def _has_place(checkout: Path, plan: Plan) -> bool:
+    page = checkout / PAGE
+    return plan.published and page.exists() and BEGIN.format(MARK + plan.name) in page.read_text()
+
+
+def _picture(plan: str, what: str) -> str:
+    return f"compare_{plan}_{what}.png"
+
+
 def _draw(plan: Plan, found: Sequence[Seeds], rows: Sequence[Mapping[str, Any]], folder: Path) -> list[Path]:
     paths = []
     for task in plan.tasks:
         if any(one.task == task and one.way == "online" and one.results for one in found):
-            paths.append(folder / f"compare_{plan.name}_{task}.png")
-            pictures.plot_costs(paths[-1], found, task, f"{task}: {plan.purpose}")
+            paths.append(folder / _picture(plan.name, task))
+            pictures.plot_costs(paths[-1], found, task, f"{task} ({plan.name})")
     crossing = [row for row in rows if row["kind"] == "crossover"]
     if crossing:
-        paths.append(folder / f"compare_{plan.name}_crossover.png")
-        pictures.plot_crossover(paths[-1], crossing, found, "Imitation and reinforcement learning, by person")
+        paths.append(folder / _picture(plan.name, "crossover"))
+        pictures.plot_crossover(paths[-1], crossing, found, f"Imitation and RL, by person ({plan.name})")
     return paths

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -41,16 +42,11 @@ class Seeds:
 
 def collect(plan: Plan, cells: Sequence[Cell], store: Store) -> list[Seeds]:
     """Return the results of `cells`, entry by entry, in the plan's order."""
-    found: list[Seeds] = []
-    ways = {cell.way for cell in cells}
-    for task in plan.tasks:
-        for person in plan.persons:
-            for entry in plan.entries:
-                for way in WAYS:
-                    group = [c for c in cells if (c.task, c.person, c.entry, c.way) == (task, person, entry, way)]
-                    if group and way in ways:
-                        found.append(_seeds(group, store))
-    return found
+    groups: dict[tuple[str, str, str, Way], list[Cell]] = {}
+    for cell in cells:
+        groups.setdefault((cell.task, cell.person, cell.entry, cell.way), []).append(cell)
+    order = product(plan.tasks, plan.persons, plan.entries, WAYS)
+    return [_seeds(groups[key], store) for key in order if key in groups]
 
 
 def _seeds(group: Sequence[Cell], store: Store) -> Seeds:

@@ -16,18 +16,19 @@ HEAD = {
 def tables(rows: Sequence[Row]) -> str:
     """Return one table for each task and person, best first; below them on what, when and with which code.
 
-    What failed is a row that says so; what is not over yet is counted.
+    What failed is a row that says so; what is not over yet is counted, and without a table where nothing of it is.
     """
     if not rows:
         return "Not measured yet."
-    parts = []
-    for (task, person), group in groupby(rows, key=lambda row: (row["task"], row["person"])):
-        parts.append(_table(task, person, list(group)))
+    groups = [list(group) for _, group in groupby(rows, key=lambda row: (row["task"], row["person"]))]
+    parts = [_table(group) for group in groups if any(row["seeds"] or row["failures"] for row in group)]
+    missing = sum(len(row["missing"]) for row in rows)
+    parts += [f"{missing} trainings have yet to be made."] if missing else []
     origins = dict.fromkeys(f"{row['machine']}; {row['date']}; commit {_commit(row['commit'])}" for row in rows)
     return "\n\n".join([*parts, "  \n".join(origins)])
 
 
-def _table(task: str, person: str, rows: Sequence[Row]) -> str:
+def _table(rows: Sequence[Row]) -> str:
     online = {row["method"]: row for row in rows if row["way"] == "online"}
     logged = {row["method"]: row for row in rows if row["way"] == "log"}
     names = sorted(dict.fromkeys([*online, *logged]), key=lambda name: -_order(online.get(name), logged.get(name)))
@@ -36,7 +37,7 @@ def _table(task: str, person: str, rows: Sequence[Row]) -> str:
     head = [[list(HEAD)[i] for i in used], [list(HEAD.values())[i] for i in used]]
     body = [[line[i].replace("|", "/") for i in used] for line in lines]
     table = "\n".join("| " + " | ".join(cells) + " |" for cells in head + body)
-    return f"**`{task}`, person `{person}`** ({_amounts(rows)})\n\n{table}"
+    return f"**`{rows[0]['task']}`, person `{rows[0]['person']}`** ({_amounts(rows)})\n\n{table}"
 
 
 def _amounts(rows: Sequence[Row]) -> str:
