@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 _FLUSH_S = 20.0
-_MAX_DEMO_ATTEMPTS = 10
+_MAX_DEMO_ATTEMPTS = 50
+"""A person who succeeds in three of ten tries is tried that long by chance about once in 50 million times."""
 
 
 class Demonstrator:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from robot_hil.cli.children import Child
+from robot_hil.cli.help import UsageError
 from robot_hil.cli.signals import PARENT_VARIABLE, StopRequest
 from robot_hil.compare import plans
 from robot_hil.compare.plan import WAYS, Cell, Plan, Selection, Way, for_tuning, quick
@@ -17,7 +18,7 @@ from robot_hil.compare.publish import publish
 from robot_hil.compare.store import Store
 from robot_hil.errors import RobotHilError
 
-_LOOK_S = 0.5
+_LOOK_S = 0.25
 _GRACE_S = 120.0
 """A worker that is asked to stop ends its episode or its round, and saves."""
 ROOT = Path("runs/compare")
@@ -30,8 +31,13 @@ class WorkerFailedError(RobotHilError):
 
 
 def compare(argv: Sequence[str]) -> int:
-    """Run a comparison, or go on with it; return the exit code: 130 when stopped, 1 when cells failed."""
+    """Run a comparison, or go on with it; return the exit code: 130 when stopped, 1 when cells failed.
+
+    Only a whole one is published in the checkout where this is called: a part would take the place of the whole.
+    """
     asked = _parser().parse_args(list(argv))
+    if asked.processes < 1:
+        raise UsageError(f"--processes is {asked.processes}; give at least 1.")
     plan = plans.get("smoke" if asked.smoke else asked.claim)
     plan = for_tuning(plan) if asked.tuning else plan
     plan = quick(plan) if asked.quick else plan
@@ -40,21 +46,27 @@ def compare(argv: Sequence[str]) -> int:
     if asked.worker is not None:
         return _worker(plan, cells, store)
     store.begin(plan)
+    stopped = False
     if not asked.table:
         store.forget_failures(cells)
         minutes = plan.minutes if asked.minutes is None else asked.minutes
         stopped = Comparison(plan, cells, store, list(argv), asked.processes, minutes).run()
-    else:
-        stopped = False
-    for path in publish(plan, plan.cells(), store, Path.cwd()):
+    whole = cells == plan.cells() and not stopped
+    for path in publish(plan, plan.cells(), store, Path.cwd() if whole else None):
         print(f"written: {path}")
+    code = _say_what_is_wanting(cells, store)
+    return 130 if stopped else code
+
+
+def _say_what_is_wanting(cells: Sequence[Cell], store: Store) -> int:
+    """Print what failed and how much is left; return 1 where something failed, else 0."""
     failed = [cell for cell in cells if store.failure(cell)]
     for cell in failed:
         print(f"failed: {cell.name}: {store.failure(cell).splitlines()[0]}", file=sys.stderr)
     left = sum(not store.is_over(cell) for cell in cells)
     if left:
         print(f"{left} of {len(cells)} cells are left. Go on with the same command.")
-    return 130 if stopped else 1 if failed else 0
+    return 1 if failed else 0
 
 
 @dataclass

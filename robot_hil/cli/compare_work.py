@@ -61,7 +61,9 @@ def _try(plan: Plan, cell: Cell, store: Store, stop: StopRequest, told: Callable
             if recorder is not None and store.failure(recorder):
                 raise ConfigError(f"there is no log to learn from: {recorder.name} failed.")
             run_cell(plan, cell, store, stop)
-        except (Exception, SystemExit) as error:  # SystemExit: of the parser, for an option that does not exist
+        except SystemExit:
+            store.fail(cell, f"its options are refused, the worker's log says why: {' '.join(plan.argv(cell))}")
+        except Exception as error:
             traceback.print_exc()
             store.fail(cell, f"{type(error).__name__}: {error}")
     return True
