@@ -1,0 +1,83 @@
+"""Recovery and correction (RaC, Hu et al. 2025) against more demonstrations and against corrections with resume.
+
+Two slots in turn. A policy imitates 20 demonstrations; then three arms get equally many human frames: (i) more
+demonstrations, (ii) HG-DAgger, where the person corrects and the policy resumes, (iii) RaC, where the person lifts the
+peg clear, fills the slot, and the episode ends. Both correct in three rounds with training in between; every policy
+gets as many updates.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from lab import Claim, Size, Workplace, human_frames, main, taught, trials
+
+from robot_hil.envs.toy.peg_slot import make_env
+from robot_hil.teleop.simulated.expert_peg_slot import PegSlotExpert
+from robot_hil.teleop.simulated.gates import ProgressGate
+from robot_hil.teleop.simulated.profile import COMPETENT
+from robot_hil.teleop.simulated.recovering import RecoveringPerson
+
+DEMOS, FRAMES, ROUNDS, UPDATES, TRIALS = 20, 900, 3, 2000, 50
+HORIZONS = (80, 120, 160)
+"""Steps allowed."""
+PATIENCE = 8
+"""Steps without progress after which the person takes over."""
+CLEAN = replace(COMPETENT, noise=0.04, blunder_rate=0.0)
+"""A person whose demonstrations hardly ever jam, so that they teach nothing about it."""
+
+
+def measure(seed: int, size: Size) -> Mapping[str, float]:
+    """Return success and recoveries of the three arms."""
+    env = make_env(slots=2)
+    spec, expert = env.env_spec, PegSlotExpert()
+    place = Workplace(env, seed)
+    first = place.demonstrations(place.person(expert, CLEAN), size.of(DEMOS))
+    frames, updates = size.of(FRAMES), size.of(UPDATES)
+    data = {"demos": place.demonstrations(place.person(expert, CLEAN), frames=frames)}
+    for name in ("resume", "rac"):
+        place = Workplace(env, seed, rac=name == "rac")
+        gate = ProgressGate(patience=PATIENCE)
+        person = (
+            RecoveringPerson(expert, gate, CLEAN, env.privileged, place.clock)
+            if name == "rac"
+            else place.person(expert, CLEAN, gate)
+        )
+        data[name] = []
+        for turn in range(ROUNDS):
+            policy = taught(spec, [*first, *data[name]], seed, updates)
+            missing = (turn + 1) * frames // ROUNDS - human_frames(data[name])
+            data[name] += place.helped(policy, person, frames=max(1, missing))
+    found: dict[str, float] = {}
+    for name, extra in data.items():
+        policy = taught(spec, [*first, *extra], seed, updates)
+        alone = trials(env, policy, seed + 1000, size.of(TRIALS))
+        for steps in HORIZONS:  # nobody sees the clock, so a shorter trial is the beginning of a longer one
+            found[f"{name} {steps}"] = sum(t.success and t.steps <= steps for t in alone) / len(alone)
+        jams = sum(trial.jams for trial in alone)
+        found[f"{name} jams"] = jams / len(alone)
+        found[f"{name} recovered"] = sum(trial.recoveries for trial in alone) / max(1, jams)
+        found[f"{name} frames"] = human_frames(extra)
+    shortest, longest = HORIZONS[0], HORIZONS[-1]
+    found["over demos"] = found[f"rac {longest}"] - found[f"demos {longest}"]
+    found["over resume"] = found[f"rac {longest}"] - found[f"resume {longest}"]
+    for name, key in (("rac", "retries"), ("demos", "retries of demos")):
+        found[key] = found[f"{name} {longest}"] - found[f"{name} {shortest}"]
+    return found
+
+
+CLAIMS = (
+    Claim(key="rac 160", what="success of recovery and correction"),
+    Claim(key="demos 160", what="success of more demonstrations"),
+    Claim(key="resume 160", what="success of corrections with resume"),
+    Claim(key="over demos", what="gain over more demonstrations", target=0.15),
+    Claim(key="over resume", what="gain over corrections with resume", target=0.0),
+    Claim(key="rac recovered", what="jams recovered after recovery and correction", target=0.5),
+    Claim(key="demos recovered", what="jams recovered after demonstrations", target=0.1, higher_is_better=False),
+    Claim(key="retries", what="gain of twice the time after recovery and correction"),
+    Claim(
+        key="retries of demos", what="gain of twice the time after demonstrations", target=0.05, higher_is_better=False
+    ),
+)
+
+if __name__ == "__main__":
+    main("rac", CLAIMS, measure, __doc__)
