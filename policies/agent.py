@@ -9,7 +9,7 @@ import numpy as np
 
 from robot_hil.data.specs import Array, ArraySpec, EnvSpec, Observation
 from robot_hil.errors import SpecError, StorageError
-from robot_hil.policies.base import Algorithm, Engine, Judge, KeepFrames
+from robot_hil.policies.base import Algorithm, Engine, Foreseer, Judge, KeepFrames
 from robot_hil.policies.ops import Params
 
 _NOT_LEARNT = frozenset(("row", "pool"))
@@ -172,14 +172,18 @@ class LearningAgent:
         """See `Remembering.act_on`."""
         size = self.algorithm.noise_size
         noise = np.zeros(size, np.float32) if deterministic else rng.standard_normal(size, dtype=np.float32)
-        batch = {f"obs/{name}": np.asarray(value)[None] for name, value in self.prepare(obs).items()}
-        batch.pop(f"obs/{self.encoding}", None)
-        given = batch | {"noise/act": noise[None]} | self._constants
+        given = self._seen(obs) | {"noise/act": noise[None]}
         if len(memory):
             given["memory"] = memory[None]
         both: Array = self.engine.run(self.algorithm.act, actor, given)[0]
         actions = len(both) - len(memory)
         return both[:actions], both[actions:]
+
+    def _seen(self, obs: Observation) -> dict[str, Any]:
+        """Return a batch of one observation."""
+        batch = {f"obs/{name}": np.asarray(value)[None] for name, value in self.prepare(obs).items()}
+        batch.pop(f"obs/{self.encoding}", None)
+        return batch | self._constants
 
     # Storing ---------------------------------------------------------------------------------------------------
 
@@ -223,6 +227,19 @@ class ValuingAgent(LearningAgent):
         params, targets = self.engine.params_of(state.learner)
         everything = params | {f"targets/{name}": value for name, value in targets.items()}
         return self.engine.run(self._judge.values, everything, _only(batch, self._reads) | self._constants)
+
+
+class ForeseeingAgent(ValuingAgent):
+    """An agent that knows how much it doubts and whether it will succeed, e.g. to ask for help."""
+
+    def __init__(self, algorithm: Algorithm, foreseer: Foreseer, engine: Engine) -> None:
+        super().__init__(algorithm, foreseer, engine)
+        self._foreseer = foreseer
+
+    def foresee(self, actor: Params, obs: Observation) -> tuple[Array, float, float]:
+        """Return what it would do (A,), its doubt, and the discounted chance of success in [0, 1] if it does."""
+        found = self.engine.run(self._foreseer.foresee, actor, self._seen(obs))[0]
+        return found[:-2], float(found[-2]), float(found[-1])
 
 
 def _keys(wanted: Mapping[str, tuple[str, ...]]) -> frozenset[str]:

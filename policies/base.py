@@ -196,6 +196,15 @@ class Judge(Protocol):
         ...
 
 
+@runtime_checkable
+class Foreseer(Judge, Protocol):
+    """An algorithm that also knows, in acting, how far what it would do is to be trusted."""
+
+    def foresee(self, nn: Ops, params: Params, batch: Batch) -> A:
+        """Return action, doubt and chance of success (B, A + 2); `params` are those that acting needs."""
+        ...
+
+
 KeepFrames = Callable[[Mapping[str, ArraySpec], int], Any]
 """Makes what keeps the observations of a replay (`robot_hil.replay.frames.Frames`): specifications, capacity."""
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from robot_hil.errors import ConfigError, DependencyError, UnknownNameError
 from robot_hil.policies import algorithms
-from robot_hil.policies.agent import LearningAgent, ValuingAgent
-from robot_hil.policies.base import Algorithm, Engine, Judge
+from robot_hil.policies.agent import ForeseeingAgent, LearningAgent, ValuingAgent
+from robot_hil.policies.base import Algorithm, Engine, Foreseer, Judge
 from robot_hil.policies.config import AnchoredConfig, EncoderConfig
 from robot_hil.policies.measured import FASTER, FASTER_ON_GPU
 
@@ -26,6 +26,8 @@ def make_agent(config: AgentConfig, backend: str = "auto", device: str = "auto",
     which `auto` takes into account.
     """
     algorithm, engine = make_algorithm(config), make_engine(choose(backend, config, images), config.precision, device)
+    if isinstance(algorithm, Foreseer):
+        return ForeseeingAgent(algorithm, algorithm, engine)
     return (
         ValuingAgent(algorithm, algorithm, engine) if isinstance(algorithm, Judge) else LearningAgent(algorithm, engine)
     )

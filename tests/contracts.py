@@ -239,6 +239,7 @@ def entries_of_methods(spec: EnvSpec, rows: int, human: Array) -> dict[str, Arra
         "action_policy": np.stack([spec.action.sample(rng) for _ in range(rows)]),
         "proposed": np.ones(rows, np.float32),
         "overridden": human.copy(),
+        "takeover_cost": rng.random(rows, dtype=np.float32),
         "mc_return": rng.random(rows, dtype=np.float32),
         "surveyed": np.ones(rows, np.float32),
         "return": -rng.random(rows, dtype=np.float32),

@@ -28,8 +28,8 @@ _WHOLE = ("noise/", "constant/")
 class AnchoredRlpd(Seeing):
     """See `robot_hil.policies.base.Algorithm`."""
 
-    counters = ("critic_updates", "actor_updates", "pretrain_updates")
-    follows = ("critic/", "actor/")
+    counters: tuple[str, ...] = ("critic_updates", "actor_updates", "pretrain_updates")
+    follows: tuple[str, ...] = ("critic/", "actor/")
 
     def __init__(self, config: AnchoredConfig) -> None:
         self.config = config
@@ -195,8 +195,8 @@ class AnchoredRlpd(Seeing):
                 # The encoder serves the actor too: without this, features that tell human actions apart would fade.
                 mean = nn.tanh(mlp(nn, params, "actor", self._actor, features))
                 total = error + losses.anchor_loss(mean, batch["action"], self._pull(trainer, batch))
-            total = total + self._critic_extra(nn, trainer, params, batch, features)
-            return total, {"critic_loss": error / c.ensemble, "features": features, "look": look}
+            extra, more = self._critic_extra(nn, trainer, params, batch, features)
+            return total + extra, {"critic_loss": error / c.ensemble, "features": features, "look": look, **more}
 
         _, seen = trainer.minimise("critic", loss)
         features, look = seen.pop("features"), seen.pop("look")
@@ -226,9 +226,14 @@ class AnchoredRlpd(Seeing):
 
     # Losses: what algorithms that build on this one change ---------------------------------------------------------
 
-    def _critic_extra(self, nn: Ops, trainer: Trainer, params: Params, batch: Batch, features: A) -> A:
-        """Return what is added to the critics' loss, a scalar; the features have gradients where the encoder learns."""
-        return 0.0
+    def _critic_extra(
+        self, nn: Ops, trainer: Trainer, params: Params, batch: Batch, features: A
+    ) -> tuple[A, dict[str, A]]:
+        """Return what is added to the critics' loss, a scalar, and metrics.
+
+        The features (B, F) have gradients where the encoder learns.
+        """
+        return 0.0, {}
 
     def _actor_loss(
         self, nn: Ops, trainer: Trainer, params: Params, batch: Batch, features: A, noise: A

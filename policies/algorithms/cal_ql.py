@@ -36,6 +36,8 @@ class CalQlConfig(AnchoredConfig):
                 f"pessimism is {self.pessimism}, must be >= 0; softness {self.softness}, must be > 0; samples "
                 f"{self.samples}, must be >= 1."
             )
+        if self.exploration == 0:
+            raise ConfigError("exploration is 0; Cal-QL needs a policy with a density, give more.")
 
 
 class CalQl(AnchoredRlpd):
@@ -61,18 +63,23 @@ class CalQl(AnchoredRlpd):
         normal = {f"drawn/{kind}": rng.standard_normal(shape, dtype=np.float32) for kind in _KINDS[1:]}
         return noise | {"drawn/uniform": uniform} | normal
 
-    def _critic_extra(self, nn: Ops, trainer: Trainer, params: Params, batch: Batch, features: A) -> A:
+    def _critic_extra(
+        self, nn: Ops, trainer: Trainer, params: Params, batch: Batch, features: A
+    ) -> tuple[A, dict[str, A]]:
         c = self.config
         data = self._q(nn, params, "critic", features, batch["action"])
         bound = nn.where(batch["surveyed"] > 0, batch["mc_return"], nn.array(np.float32(c.value_range[0])))
-        parts = []
+        parts, bounded = [], []
         for kind in _KINDS:
             actions, log_density = self._sampled(nn, trainer, batch, features, kind)
             q = self._q_each(nn, params, features, actions)
-            q = q if kind == "uniform" else nn.maximum(q, bound[:, None])
+            if kind != "uniform":
+                bounded.append(nn.mean(nn.float32(q < bound[:, None])))
+                q = nn.maximum(q, bound[:, None])
             parts.append(q / c.softness - log_density)
         over = c.softness * nn.logsumexp(nn.concat(parts, -1), -1)
-        return c.pessimism * nn.sum(nn.mean(over - data, -1))
+        penalty = nn.sum(nn.mean(over - data, -1))
+        return c.pessimism * penalty, {"penalty": penalty / c.ensemble, "bounded": sum(bounded) / len(bounded)}
 
     def _sampled(self, nn: Ops, trainer: Trainer, batch: Batch, features: A, kind: str) -> tuple[A, A]:
         """Return actions (B, K, A), without gradients, and their log-density (B, K)."""

@@ -42,7 +42,8 @@ class Mile(BehaviourCloning):
 
     The policy pi, which also acts, is the person's; r is what a person expects of the robot, fitted to what it proposed
     (`action_policy` where `proposed`). Both are Gaussians, mu, sigma and m, s: the difference of expectations is
-    sum_d ((mu_d - m_d)^2 + s_d^2) / (2 sigma_d^2) - 1/2. I is `overridden`.
+    sum_d ((mu_d - m_d)^2 + s_d^2) / (2 sigma_d^2) - 1/2. I is `overridden`. The original takes the expectation over the
+    person's action outside of Phi, and trains r by the same loss, as it has no proposals.
     """
 
     config: MileConfig

@@ -44,12 +44,15 @@ class Preference(AnchoredRlpd):
 
     config: PreferenceConfig
 
-    def _critic_extra(self, nn: Ops, trainer: Trainer, params: Params, batch: Batch, features: A) -> A:
+    def _critic_extra(
+        self, nn: Ops, trainer: Trainer, params: Params, batch: Batch, features: A
+    ) -> tuple[A, dict[str, A]]:
         c = self.config
         human = self._q(nn, params, "critic", features, batch["action"])
         policy = self._q(nn, params, "critic", features, batch["action_policy"])
         unlikely = nn.softplus((policy - human) / c.ranking_scale)
-        return c.ranking * nn.sum(nn.mean(batch["overridden"] * unlikely, -1))
+        loss = nn.sum(nn.mean(batch["overridden"] * unlikely, -1))
+        return c.ranking * loss, {"ranking_loss": loss / c.ensemble}
 
     def _actor_loss(
         self, nn: Ops, trainer: Trainer, params: Params, batch: Batch, features: A, noise: A

@@ -29,18 +29,20 @@ class Pvp(AnchoredRlpd):
     """Adds to the TD error of each critic c E[ I_h (Q(s, a_h) - B)^2 + I_o (Q(s, a_pi) + B)^2 ].
 
     I_h marks what people did (`imitate`; demonstrations too, which the paper does not have), I_o where they overrode
-    the policy's proposal a_pi. HACO (Li et al. 2022, arXiv 2202.08640), which came before it, lowers
-    Q(s, a_pi) - Q(s, a_h) itself instead of the two squares; that has no lower bound.
+    the policy's proposal a_pi.
     """
 
     config: PvpConfig
 
-    def _critic_extra(self, nn: Ops, trainer: Trainer, params: Params, batch: Batch, features: A) -> A:
+    def _critic_extra(
+        self, nn: Ops, trainer: Trainer, params: Params, batch: Batch, features: A
+    ) -> tuple[A, dict[str, A]]:
         c = self.config
         human = self._q(nn, params, "critic", features, batch["action"])
         policy = self._q(nn, params, "critic", features, batch["action_policy"])
         error = batch["imitate"] * (human - c.proxy) ** 2 + batch["overridden"] * (policy + c.proxy) ** 2
-        return c.proxy_weight * nn.sum(nn.mean(error, -1))
+        loss = nn.sum(nn.mean(error, -1))
+        return c.proxy_weight * loss, {"proxy_loss": loss / c.ensemble}
 
 
 CONFIG, ALGORITHM = PvpConfig, Pvp

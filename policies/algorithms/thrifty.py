@@ -70,6 +70,11 @@ class Thrifty(HgDagger):
         """See `Agent.imitates`."""
         return self._vision.reads(("obs",), warm=True)
 
+    @property
+    def acting(self) -> Mapping[str, str]:
+        """The critics too: who acts must know when to ask."""
+        return {**super().acting, "critic/": "params"}
+
     def draw(self, rng: np.random.Generator, rows: int, imitating: bool) -> dict[str, Array]:
         """See `Algorithm.draw`."""
         return self._vision.draw(rng, rows, ("obs",) if imitating else ("obs", "next_obs"), warm=True)
@@ -78,6 +83,12 @@ class Thrifty(HgDagger):
         """See `Valuing.values`."""
         look = self._vision.look(nn, params, batch, "obs")
         return nn.min(self._success(nn, params, look, nn.mean(self._members(nn, params, batch), 0)), 0)
+
+    def foresee(self, nn: Ops, params: Params, batch: Batch) -> A:
+        """See `Foreseer.foresee`."""
+        doubt, success = self.doubt(nn, params, batch), self.values(nn, params, batch)
+        action = nn.mean(self._members(nn, params, batch), 0)
+        return nn.concat([action, doubt[:, None], success[:, None]], -1)
 
     def update(self, nn: Ops, trainer: Trainer, batch: Batch) -> dict[str, A]:
         """One step of the policies, as HG-DAgger, and one of the critics."""

@@ -2,13 +2,16 @@
 
 ThriftyDAgger (Hoque et al. 2021, arXiv 2109.08273); the threshold of doubt alone is HG-DAgger's (Kelly et al. 2019,
 arXiv 1810.02890). Pure: numbers in, decisions out.
+
+`ThriftyReliability` lets a `SupervisedPolicy` ask by it.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
-from robot_hil.data.specs import Array
+from robot_hil.data.specs import Array, Observation
 from robot_hil.errors import ConfigError
 
 
@@ -76,3 +79,31 @@ class ThriftyGate:
         elif distance is not None:
             self.asking = not (distance < t.agreement and success > t.safe)
         return self.asking
+
+
+Foresight = Callable[[Observation], tuple[Array, float, float]]
+"""What the policy would do (A,), its doubt, and the success that it foresees, e.g. an agent's `foresee`."""
+
+
+class ThriftyReliability:
+    """Reliability 0 while the robot asks for a person, else 1; see `robot_hil.actor.supervised.Reliability`."""
+
+    def __init__(self, foresee: Foresight, thresholds: Thresholds) -> None:
+        self.gate = ThriftyGate(thresholds)
+        self._foresee = foresee
+        self._proposed: Array | None = None
+
+    def begin_episode(self) -> None:
+        """The next observation is an episode's first."""
+        self.gate.begin_episode()
+        self._proposed = None
+
+    def reliability(self, obs: Observation, executed: Array | None) -> tuple[float, str]:
+        """Return 0 or 1, and why it asks; what was executed is compared with what was proposed in that step."""
+        distance = None
+        if executed is not None and self._proposed is not None:
+            distance = float(((executed - self._proposed) ** 2).sum())
+        self._proposed, doubt, success = self._foresee(obs)
+        unsafe = success < self.gate.thresholds.unsafe
+        asks = self.gate.update(doubt, success, distance)
+        return (0.0 if asks else 1.0), "success is unlikely" if unsafe else "the imitators disagree on what to do"

@@ -34,6 +34,6 @@ METHOD = Published(
     view=CalQl(),
     algorithm="cal_ql",
     agent={"anchor": 0.0, "caution": 0.0, "ensemble": 2, "subset": 2},
-    learner={"critic_warmup": 1000},
+    learner={"critic_warmup": 500},
     needs=("demonstrations", "rewards"),
 )

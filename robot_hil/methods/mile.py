@@ -3,7 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
+
 from robot_hil.data.specs import Array
+from robot_hil.errors import ConfigError
 from robot_hil.methods.base import Columns
 from robot_hil.methods.pooled import Pooled
 from robot_hil.methods.proposals import proposals
@@ -12,11 +15,23 @@ from robot_hil.methods.published import Published
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mile(Pooled):
-    """Every step outside demonstrations says whether a person found it worth taking over; see the algorithm."""
+    """Every step outside demonstrations says whether a person found it worth taking over; see the algorithm.
+
+    The robot's last `window_steps` before a take-over say nothing: that a person had not reacted yet is no approval.
+    """
+
+    window_steps: int = 3
+
+    def __post_init__(self) -> None:
+        Pooled.__post_init__(self)
+        if self.window_steps < 0:
+            raise ConfigError(f"window_steps is {self.window_steps}; it must be >= 0.")
 
     def aux(self, columns: Columns) -> Mapping[str, Array]:
         """Add what the policy proposed, and whether it was overridden."""
-        return proposals(columns)
+        found = proposals(columns)
+        tells = columns["is_human"] | (columns["steps_to_onset"] > self.window_steps)
+        return {**found, "proposed": found["proposed"] * tells.astype(np.float32)}
 
 
 METHOD = Published(

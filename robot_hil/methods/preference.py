@@ -28,5 +28,5 @@ METHOD = Published(
     family="reinforcement",
     view=Preference(n_step=5),
     algorithm="preference",
-    needs=("interventions", "proposals"),
+    needs=("interventions", "proposals", "rewards"),
 )

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from robot_hil.errors import ConfigError
-from robot_hil.help.thrifty import Thresholds, ThriftyGate, doubt_at_take_overs
+from robot_hil.help.thrifty import Thresholds, ThriftyGate, ThriftyReliability, doubt_at_take_overs
 
 LIMITS = Thresholds(doubt=1.0, unsafe=0.2, safe=0.5, agreement=0.1)
 
@@ -43,6 +43,16 @@ def test_it_takes_over_again_only_where_it_agrees_and_is_safe() -> None:
     assert gate.update(5.0, 0.6)
     gate.begin_episode()
     assert not gate.asking
+
+
+def test_reliability_falls_while_it_asks_and_says_why() -> None:
+    foreseen = iter([(0.0, 0.9), (2.0, 0.9), (0.0, 0.1), (0.0, 0.9), (0.0, 0.9)])
+    robot = ThriftyReliability(lambda obs: (np.full(2, 0.3, np.float32), *next(foreseen)), LIMITS)
+    robot.begin_episode()
+    far, near = np.float32([-1, 0]), np.float32([0.3, 0.2])
+    said = [robot.reliability({}, executed) for executed in (None, near, far, far, near)]
+    assert [p for p, _ in said] == [1.0, 0.0, 0.0, 0.0, 1.0]
+    assert (said[1][1], said[2][1]) == ("the imitators disagree on what to do", "success is unlikely")
 
 
 @pytest.mark.parametrize("budget", [0.0, 0.6])

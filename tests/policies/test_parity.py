@@ -13,6 +13,7 @@ from robot_hil.policies.agent import _only
 from robot_hil.policies.algorithms.awac import AwacConfig
 from robot_hil.policies.algorithms.bc_rnn_gmm import BcRnnGmmConfig
 from robot_hil.policies.algorithms.cal_ql import CalQlConfig
+from robot_hil.policies.algorithms.haco import HacoConfig
 from robot_hil.policies.algorithms.iql import IqlConfig
 from robot_hil.policies.algorithms.mile import MileConfig
 from robot_hil.policies.algorithms.preference import PreferenceConfig
@@ -44,6 +45,7 @@ HEADS: dict[str, tuple[AgentConfig, bool]] = {
     "pessimism": (small(CalQlConfig, utd=1, anchor=0.0, value_range=WIDE, exploration=0.3), False),
     "constraint": (small(SilriConfig, utd=1, value_range=WIDE, multiplier_rate=1e-3), False),
     "interventions explained": (small(MileConfig), True),
+    "cost of take-overs": (small(HacoConfig, utd=1, value_range=WIDE), False),
     "ensemble and success": (small(ThriftyConfig, members=3), True),
     "told of the advantage": (small(RecapConfig, bins=11), True),
     "recurrent mixture": (small(BcRnnGmmConfig, hidden=(8, 6), window=4, modes=3), False),

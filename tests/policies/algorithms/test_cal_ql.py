@@ -15,13 +15,14 @@ LINEAR = small(
 )  # fmt: skip
 
 
-def penalty_of(rig: Rig, batch: dict[str, Array]) -> float:
+def penalty_of(rig: Rig, batch: dict[str, Array]) -> dict[str, float]:
     def routine(nn, trainer, given):
         features, _ = rig.algorithm._vision.see(nn, trainer.params, given, "obs")
-        return {"penalty": rig.algorithm._critic_extra(nn, trainer, trainer.params, given, features)}
+        extra, metrics = rig.algorithm._critic_extra(nn, trainer, trainer.params, given, features)
+        return {"extra": extra, "bounded": metrics["bounded"]}
 
     rig.state.learner, metrics = rig.agent.engine.train(routine, rig.state.learner, batch)
-    return metrics["penalty"]
+    return metrics
 
 
 @pytest.mark.parametrize(("surveyed", "height"), [(1, 0.0), (1, 1.5), (0, 1.5)])
@@ -43,14 +44,18 @@ def test_the_penalty_is_that_of_the_paper(backend: str, surveyed: int, height: f
         return np.tanh(pre), np.log(density).sum(-1)
 
     size = batch["action"].shape[1]
-    parts = [q(batch["drawn/uniform"]) / 0.4 - np.log(0.5**size)]
+    parts, low = [q(batch["drawn/uniform"]) / 0.4 - np.log(0.5**size)], height if surveyed else -2.0
+    bounded = []
     for obs, kind in ((now, "now"), (after, "next")):
         actions, density = policy(obs, batch[f"drawn/{kind}"])
         values = q(actions)
-        parts.append((np.maximum(values, height) if surveyed else np.maximum(values, -2.0)) / 0.4 - density)
+        parts.append(np.maximum(values, low) / 0.4 - density)
+        bounded.append(np.mean(values < low))
     over = 0.4 * logsumexp(np.concatenate(parts, -1), -1)
     data = q(batch["action"][:, None])[..., 0]
-    assert penalty_of(rig, batch) == pytest.approx(0.7 * (over - data).mean(1).sum(), rel=1e-4)
+    found = penalty_of(rig, batch)
+    assert found["extra"] == pytest.approx(0.7 * (over - data).mean(1).sum(), rel=1e-4)
+    assert found["bounded"] == pytest.approx(np.mean(bounded), abs=1e-6)
 
 
 def test_actions_without_data_are_worth_less_than_data_but_not_less_than_what_was_reached() -> None:
@@ -71,7 +76,9 @@ def test_the_noise_of_actions_is_divided_with_the_batch() -> None:
     assert not any(name.startswith("drawn/") for name in rig.algorithm.draw(np.random.default_rng(0), 4, True))
 
 
-@pytest.mark.parametrize(("name", "value"), [("pessimism", -1.0), ("softness", 0.0), ("samples", 0)])
+@pytest.mark.parametrize(
+    ("name", "value"), [("pessimism", -1.0), ("softness", 0.0), ("samples", 0), ("exploration", 0)]
+)
 def test_settings_that_cannot_work_are_refused(name: str, value: float) -> None:
     with pytest.raises(ConfigError, match=f"{name}( is)? {value}"):
         CalQlConfig(**{name: value})

@@ -21,7 +21,7 @@ def test_critics_rank_as_the_person_did(backend: str) -> None:
 
     def extra(nn, params, given):
         features, _ = rig.algorithm._vision.see(nn, params, given, "obs")
-        return rig.algorithm._critic_extra(nn, None, params, given, features)
+        return rig.algorithm._critic_extra(nn, None, params, given, features)[0]
 
     kernel, ranks = rig.params()["critic/out/kernel"], 0.0
     for member in kernel:  # observations are the same on both sides, and cancel

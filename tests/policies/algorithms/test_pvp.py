@@ -15,7 +15,7 @@ def extra_of(rig: Rig, batch: dict[str, np.ndarray]) -> float:
 
     def function(nn, params, given):
         features, _ = rig.algorithm._vision.see(nn, params, given, "obs")
-        return rig.algorithm._critic_extra(nn, None, params, given, features)
+        return rig.algorithm._critic_extra(nn, None, params, given, features)[0]
 
     return float(rig.run(function, batch))
 

@@ -39,6 +39,17 @@ def test_success_is_foreseen_where_it_came(backend: str) -> None:
     assert foreseen[8:].mean() > 0.7
 
 
+def test_who_acts_knows_doubt_and_success(backend: str) -> None:
+    rig = Rig(small(ThriftyConfig, members=3), backend)
+    batch = rig.batch(rows=2)
+    actor = rig.agent.load_actor(rig.agent.actor_params(rig.state))
+    obs = {"state": batch["obs/state"][1]}
+    action, doubt, success = rig.agent.foresee(actor, obs)
+    assert action == pytest.approx(rig.agent.act(actor, obs, True, np.random.default_rng(0)), abs=1e-6)
+    assert doubt == pytest.approx(rig.run(rig.algorithm.doubt, batch)[1], rel=1e-5)
+    assert success == pytest.approx(rig.agent.values(rig.state, batch)[1], rel=1e-5)
+
+
 def test_a_target_that_never_moves_is_refused() -> None:
     with pytest.raises(ConfigError, match="tau is 0"):
         ThriftyConfig(tau=0.0)
