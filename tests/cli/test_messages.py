@@ -19,7 +19,7 @@ CHOICES = ", ".join(sorted(registry.NAMES))
         (
             "trian",
             2,
-            "robot-hil: command 'trian' does not exist. Choose one of: actor, console, demo, doctor, eval, ",
+            "robot-hil: command 'trian' does not exist. Choose one of: actor, committee, compare, console, demo, ",
         ),
         ("train", 2, "robot-hil: train needs the name of an experiment as its first argument."),
         ("train nope", 2, f"robot-hil: experiment 'nope' does not exist. Choose one of: {CHOICES}."),
