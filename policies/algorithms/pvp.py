@@ -26,10 +26,10 @@ class PvpConfig(AnchoredConfig):
 
 
 class Pvp(AnchoredRlpd):
-    """Adds to the TD error of each critic c E[ I_h (Q(s, a_h) - B)^2 + I_o (Q(s, a_pi) + B)^2 ].
+    """Adds to the TD error of each critic c E[ I ((Q(s, a_h) - B)^2 + (Q(s, a_pi) + B)^2) ].
 
-    I_h marks what people did (`imitate`; demonstrations too, which the paper does not have), I_o where they overrode
-    the policy's proposal a_pi.
+    I marks where people overrode the policy's proposal a_pi. Demonstrations, which the paper does not have, get no
+    label: with +B on all of them and seldom -B, every value became B on a toy task, and nothing was learnt.
     """
 
     config: PvpConfig
@@ -40,7 +40,7 @@ class Pvp(AnchoredRlpd):
         c = self.config
         human = self._q(nn, params, "critic", features, batch["action"])
         policy = self._q(nn, params, "critic", features, batch["action_policy"])
-        error = batch["imitate"] * (human - c.proxy) ** 2 + batch["overridden"] * (policy + c.proxy) ** 2
+        error = batch["overridden"] * ((human - c.proxy) ** 2 + (policy + c.proxy) ** 2)
         loss = nn.sum(nn.mean(error, -1))
         return c.proxy_weight * loss, {"proxy_loss": loss / c.ensemble}
 

@@ -16,10 +16,15 @@ class Pvp(Method):
     """No reward at all: the proxy values that the algorithm gives to what people did are passed on by TD learning.
 
     Nothing is learnt by TD from the step at which control passes between policy and person, as published. Half of each
-    batch comes from people. With `task_reward` the task's own reward is kept; returns then reach above the proxy value.
+    batch are interventions; demonstrations stand in while there are none. With `task_reward` the task's own reward is
+    kept; returns then reach above the proxy value.
     """
 
     task_reward: bool = False
+
+    def share(self, pools: Mapping[str, int], step: int) -> Mapping[str, float]:
+        """See the class."""
+        return {"demo": 0.0, "intervention": 1.0 - self.online_share, "online": self.online_share}
 
     def reward(self, columns: Columns) -> tuple[Array, Array, Array]:
         """See the class."""

@@ -40,3 +40,8 @@ def test_a_step_that_hands_over_teaches_no_td() -> None:
     critic, actor = Pvp().weights({**Pvp().aux(facts), "reward": np.zeros(5)})
     assert critic.tolist() == [1, 0, 1, 0, 1]
     assert actor.tolist() == [1] * 5
+
+
+def test_half_of_a_batch_are_interventions() -> None:
+    shares = {"demo": 0.0, "intervention": 0.5, "online": 0.5}
+    assert Pvp().share({"demo": 9, "intervention": 3, "online": 20}, 0) == shares

@@ -23,7 +23,6 @@ def extra_of(rig: Rig, batch: dict[str, np.ndarray]) -> float:
 def test_the_proxy_values_are_those_of_the_paper(backend: str) -> None:
     rig = Rig(small(PvpConfig, hidden=(), action_gain=0.0, proxy=0.5, proxy_weight=0.3), backend)
     batch = rig.batch()
-    batch["imitate"] = np.float32([1, 1, 1, 0, 0, 0, 1, 0])
     batch["overridden"] = np.float32([0, 1, 1, 0, 1, 0, 0, 0])
     params, obs = rig.params(), rig.see(batch)
 
@@ -31,7 +30,7 @@ def test_the_proxy_values_are_those_of_the_paper(backend: str) -> None:
         rows = np.concatenate([obs, action], 1)
         return (rows @ params["critic/out/kernel"] + params["critic/out/bias"])[..., 0]
 
-    human = batch["imitate"] * (q(batch["action"]) - 0.5) ** 2
+    human = batch["overridden"] * (q(batch["action"]) - 0.5) ** 2
     policy = batch["overridden"] * (q(batch["action_policy"]) + 0.5) ** 2
     assert extra_of(rig, batch) == pytest.approx(0.3 * (human + policy).mean(1).sum(), rel=1e-5)
 
