@@ -29,7 +29,7 @@ class Pvp(AnchoredRlpd):
     """Adds to the TD error of each critic c E[ I ((Q(s, a_h) - B)^2 + (Q(s, a_pi) + B)^2) ].
 
     I marks where people overrode the policy's proposal a_pi. Demonstrations, which the paper does not have, get no
-    label: with +B on all of them and seldom -B, every value became B on a toy task, and nothing was learnt.
+    label, as nothing was overridden in them.
     """
 
     config: PvpConfig
