@@ -32,7 +32,7 @@ from robot_hil.report.labels import write_label
 from robot_hil.report.metrics import RECORDED, EpisodeRow, LiveFile, Phase
 
 if TYPE_CHECKING:
-    from robot_hil.cli.practice import Starter
+    from robot_hil.cli.practice import Starter, Starts
     from robot_hil.experiments.base import Experiment
 
 _log = logging.getLogger(__name__)
@@ -114,15 +114,9 @@ class Robot:
         self._marks = marks
         self.reward = make_reward(self) if experiment.reward_model else None
         """Tells success from images, None where the environment does."""
-        if starts is not None:
-            from robot_hil.cli.practice import make_starter
-
-            self.practice = make_starter(self, starts, experiment.practice)
-            self.persons.come_when(lambda: self.practice is not None and self.practice.guided)
         self.supervision = Supervision(self, Path(experiment.committee), self.policy) if experiment.committee else None
         """Lets the robot ask for help, None where it never does."""
-        if self.supervision is not None:
-            self.persons.come_when(lambda: self.supervision is not None and self.supervision.policy.calling)
+        self._let_people_come(starts)
         self._guard = Guard(self.gate, self.arbiter) if experiment.realtime and self.operator is None else None
         self.epoch: Callable[[], int] = lambda: 0
         """Epoch under which the steps of the episode under way are stored."""
@@ -283,6 +277,16 @@ class Robot:
             rewind=self._rewind,
             adversary=self._adversary if self.phase in RECORDED else None,
         )
+
+    def _let_people_come(self, starts: "Starts | None") -> None:
+        """Say who begins episodes, and let the simulated person come where that one or the robot itself calls."""
+        if starts is not None:
+            from robot_hil.cli.practice import make_starter
+
+            self.practice = make_starter(self, starts, self.experiment.practice)
+            self.persons.come_when(lambda: self.practice is not None and self.practice.guided)
+        if self.supervision is not None:
+            self.persons.come_when(lambda: self.supervision is not None and self.supervision.policy.calling)
 
     def _acting(self, stream: Stream) -> Policy | None:
         """Return what proposes actions: nobody in a demonstration; a policy that is tested asks for no help."""
