@@ -47,8 +47,8 @@ def rows(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines()]
 
 
-def until(condition: Callable[[], bool], timeout: float = 60.0) -> None:
-    """Wait for `condition`; fails after `timeout` [s]."""
+def until(condition: Callable[[], bool], timeout: float = 180.0) -> None:
+    """Wait for `condition`; fails after `timeout` [s], long enough for a background process on a busy machine."""
     deadline = time.monotonic() + timeout
     while not condition():
         assert time.monotonic() < deadline, "waited in vain"
