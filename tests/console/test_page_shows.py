@@ -192,7 +192,7 @@ def test_who_drives_which_axis_is_shown_and_the_mode_can_be_changed(desk: Desk) 
     desk.say(state="HUMAN", driver="keyboard · ann", mode="arm", modes=["takeover", "residual", "arm", "hand"],
              axes={"x": "human", "z": "human", "gripper": "policy"})  # fmt: skip
     desk.page.wait_for_function(
-        "document.getElementById('state-driver').textContent === 'keyboard · ann · you: x z · policy: gripper'"
+        "() => document.getElementById('state-driver').textContent === 'keyboard · ann · you: x z · policy: gripper'"
     )
     assert desk.page.inner_text("#mode-word") == "Arm"
     desk.page.keyboard.press("m")
@@ -202,7 +202,7 @@ def test_who_drives_which_axis_is_shown_and_the_mode_can_be_changed(desk: Desk) 
 def test_a_page_without_the_seat_may_disturb_the_world(desk: Desk) -> None:
     desk.open()
     desk.page.click("#seat-button")
-    desk.page.wait_for_function("document.getElementById('pilot').textContent === 'nobody'")
+    desk.page.wait_for_function("() => document.getElementById('pilot').textContent === 'nobody'")
     desk.say(disturbances=["object", "slip"])
     desk.page.click("#disturb button:has-text('slip')")
     until(lambda: "disturb" in desk.buttons())
@@ -213,6 +213,6 @@ def test_the_button_for_the_next_stage_is_there_while_somebody_helps(desk: Desk)
     desk.say(state="HUMAN", stage="autonomous")
     desk.page.wait_for_selector("#next", state="hidden")
     desk.say(state="HUMAN", stage="recovery")
-    desk.page.wait_for_function("document.getElementById('next-word').textContent === 'Recovered'")
+    desk.page.wait_for_function("() => document.getElementById('next-word').textContent === 'Recovered'")
     desk.page.keyboard.press("r")
     until(lambda: "next" in desk.buttons())
