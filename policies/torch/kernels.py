@@ -1,6 +1,6 @@
 """Functions that torch has, in forms that take less time on a CPU; on a GPU torch's own are taken.
 
-Times are those of 131,072 numbers, the layer of two critics for a batch of 256, by one thread of an AVX2 processor.
+`benchmarks/passes.py` measures each against torch's own.
 """
 
 from typing import Any
@@ -14,7 +14,7 @@ _ones: dict[int, Tensor] = {}
 
 
 class _Tanh(torch.autograd.Function):
-    """2 sigmoid(2x) - 1: 190 us instead of 410, off by at most 2e-7. The derivative is torch's own, from the value."""
+    """2 sigmoid(2x) - 1, off by at most 2e-7. The derivative is torch's own, from the value."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
@@ -40,7 +40,7 @@ def tanh(x: Tensor) -> Tensor:
 
 
 class _Column(torch.autograd.Function):
-    """Product with kernels of one column, by multiplying and summing: 30 us forward and 45 back instead of 165 and 420.
+    """Product with kernels of one column, by multiplying and summing.
 
     Products of matrices as thin as these are what libraries do not care for.
     """
@@ -73,7 +73,7 @@ def ensemble_linear(x: Tensor, kernel: Tensor, bias: Tensor) -> Tensor:
 def layer_norm(x: Tensor, epsilon: float) -> Tensor:
     """Zero mean and unit variance along the last axis.
 
-    With a gain of ones it takes 90 us, without one 115 to 150: torch has two kernels.
+    With a gain of ones it takes less time than without one: torch has two kernels.
     """
     size = x.shape[-1]
     if x.device.type != "cpu":
@@ -85,7 +85,7 @@ def layer_norm(x: Tensor, epsilon: float) -> Tensor:
 
 
 def variance(x: Tensor, axis: int, keepdims: bool) -> Tensor:
-    """Mean squared deviation: a seventh of the time of torch's along an axis that is not the last."""
+    """Mean squared deviation; torch's own is slow along an axis that is not the last."""
     centred = x - x.mean(axis, keepdim=True)
     return (centred * centred).mean(axis, keepdim=keepdims)
 
