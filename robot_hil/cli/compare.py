@@ -49,6 +49,7 @@ def compare(argv: Sequence[str]) -> int:
     stopped = False
     if not asked.table:
         store.forget_failures(cells)
+        store.note_processes(asked.processes)
         minutes = plan.minutes if asked.minutes is None else asked.minutes
         stopped = Comparison(plan, cells, store, list(argv), asked.processes, minutes).run()
     whole = cells == plan.cells() and not stopped

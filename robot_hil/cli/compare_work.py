@@ -91,17 +91,19 @@ def run_cell(plan: Plan, cell: Cell, store: Store, stop: StopRequest) -> None:
     run = RunFolder(store.folder(cell))
     run.join(parsed.experiment, parsed.argv, cell.seed)
     run.lock("train")
+    begin = time.process_time()
     try:
         run.start_clock()
         if cell.way == "online":
             _online(plan, cell, parsed.experiment, run, stop)
         else:
             _from_log(plan, cell, parsed.experiment, run, store, stop)
-        if not stop:
-            store.finish(cell, measure(run.episodes(), run.now()))
     finally:
+        spent = store.spend(cell, time.process_time() - begin)
         stop.on_stop = lambda: None
         run.unlock()
+    if not stop:
+        store.finish(cell, measure(run.episodes(), run.now(), spent))
 
 
 def _online(plan: Plan, cell: Cell, experiment: "Experiment", run: RunFolder, stop: StopRequest) -> None:

@@ -1,13 +1,11 @@
-"""What the special comparisons ask: the default against the baseline, a term against its absence, and the crossover."""
+"""What the special comparisons ask: the default against the baseline, and a term against its absence."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 from robot_hil.compare.measures import Measures
-from robot_hil.compare.plan import Plan
-from robot_hil.compare.rows import Seeds, family
+from robot_hil.compare.rows import Seeds
 from robot_hil.compare.statistics import mean_interval, ratio_interval
 from robot_hil.report.metrics import plain
 
@@ -118,58 +116,6 @@ def ablations(found: Sequence[Seeds], whole: str) -> list[Row]:
                 }
             )
     return rows
-
-
-def crossover(plan: Plan, found: Sequence[Seeds]) -> list[Row]:
-    """Return for each task and person, in the plan's order, how much better imitation is than reinforcement learning.
-
-    Compared are the means over all methods of a family, seed by seed, of the final success.
-    """
-    rows = []
-    for task in plan.tasks:
-        for person in plan.persons:
-            here = [one for one in found if (one.task, one.person, one.way) == (task, person, "online")]
-            means = {name: _family_means(here, name) for name in ("imitation", "reinforcement")}
-            seeds = sorted(set(means["imitation"]) & set(means["reinforcement"]))
-            if not seeds:
-                continue
-            gains = [means["imitation"][seed] - means["reinforcement"][seed] for seed in seeds]
-            rows.append(
-                {
-                    "task": task,
-                    "person": person,
-                    **{name: sum(values[seed] for seed in seeds) / len(seeds) for name, values in means.items()},
-                    "gain": sum(gains) / len(gains),
-                    "gain_ci95": list(mean_interval(gains)),
-                }
-            )
-    return rows
-
-
-def crossings(rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Say for each task between which persons imitation stops being ahead, or that it nowhere does."""
-    said = []
-    for task in dict.fromkeys(row["task"] for row in rows):
-        here = [row for row in rows if row["task"] == task]
-        turns = [
-            f"imitation is ahead with `{a['person']}` and behind with `{b['person']}`"
-            for a, b in pairwise(here)
-            if a["gain"] > 0 > b["gain"]
-        ]
-        if not turns:
-            gains = [row["gain"] for row in here]
-            turns = [f"no crossover: imitation is ahead by {min(gains):+.2f} to {max(gains):+.2f}"]
-        said.append(f"`{task}`: {'; '.join(turns)}.")
-    return said
-
-
-def _family_means(found: Sequence[Seeds], name: str) -> dict[int, float]:
-    """Return the mean final success of the family's methods by seed, of the seeds that all of them have."""
-    members = [dict(one.results) for one in found if family(one.entry) == name and one.results]
-    if not members:
-        return {}
-    seeds = set.intersection(*(set(member) for member in members))
-    return {seed: sum(member[seed].final.success for member in members) / len(members) for seed in seeds}
 
 
 def _pairs(found: Sequence[Seeds], ours: str, theirs: str) -> list[tuple[Seeds, Seeds]]:

@@ -47,6 +47,8 @@ class Measures:
     demo_steps: int
     """Steps of the demonstrations."""
     wall_s: float
+    cpu_s: float = 0.0
+    """Processor time that it took, without what an interrupted part lost; 0 where nobody looked."""
 
     @property
     def final(self) -> Point:
@@ -73,7 +75,7 @@ class Measures:
         return total / human_steps
 
 
-def measure(episodes: Sequence[EpisodeRow], wall_s: float) -> Measures:
+def measure(episodes: Sequence[EpisodeRow], wall_s: float, cpu_s: float = 0.0) -> Measures:
     """Return what the episodes of a run came to; raises `StorageError` where nothing was evaluated."""
     points, first, cycle = [], None, None
     spent = Cost(env_steps=0, human_steps=0, interventions=0)
@@ -100,13 +102,14 @@ def measure(episodes: Sequence[EpisodeRow], wall_s: float) -> Measures:
         cycle_steps=cycle,
         demo_steps=sum(row.steps for row in episodes if row.phase == "demo"),
         wall_s=wall_s,
+        cpu_s=cpu_s,
     )
 
 
 def parse(content: Mapping[str, Any]) -> Measures:
     """Return what `report.metrics.plain` made of measures; raises `StorageError` for anything else."""
     try:
-        known = {entry.name: content[entry.name] for entry in fields(Measures)}
+        known = {entry.name: content[entry.name] for entry in fields(Measures) if entry.name in content}
         known["points"] = tuple(Point(**point) for point in known["points"])
         known["first_alone"] = None if known["first_alone"] is None else Cost(**known["first_alone"])
         return Measures(**known)

@@ -46,7 +46,7 @@ def plot_costs(path: Path, found: Sequence[Seeds], task: str, title: str) -> Non
 
 
 def plot_crossover(path: Path, rows: Sequence[Mapping[str, Any]], found: Sequence[Seeds], title: str) -> None:
-    """Write success alone against persons, as `claims.crossover` has it: means of both families, methods as dots."""
+    """Write success alone against persons, as `crossover` has it: means of both families, methods as dots."""
     tasks = list(dict.fromkeys(str(row["task"]) for row in rows))
     figure, axes = _figure(title, "mean final success of each family; a dot is a method", len(tasks))
     for ax, task in zip(axes, tasks, strict=True):

@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from robot_hil.compare import claims, pictures, verdicts
+from robot_hil.compare.crossover import crossover
 from robot_hil.compare.plan import Cell, Plan
-from robot_hil.compare.rows import Seeds, collect, row_of, write_rows
+from robot_hil.compare.rows import Seeds, collect, effort_of, row_of, write_rows
 from robot_hil.compare.store import Store
 from robot_hil.compare.table import tables
 from robot_hil.report.benchmarks import BEGIN, fill_in
@@ -17,6 +18,7 @@ RESULTS, PAGE, IMAGES = Path("benchmarks/results/compare.json"), Path("docs/meth
 MARK = "compare "
 """A table of a page is called that and the plan."""
 _TEXTS = {
+    "effort": verdicts.effort_text,
     "crossover": verdicts.crossover_text,
     "baseline": verdicts.baseline_text,
     "degradation": verdicts.degradation_text,
@@ -24,11 +26,12 @@ _TEXTS = {
 }
 
 
-def rows_of(plan: Plan, found: Sequence[Seeds]) -> list[dict[str, Any]]:
-    """Return all rows of a comparison: `kind` is `cells`, or the claim that they are about."""
-    rows = [{"kind": "cells", **row_of(plan, seeds)} for seeds in found]
+def rows_of(plan: Plan, found: Sequence[Seeds], processes: int = 0) -> list[dict[str, Any]]:
+    """Return all rows of a comparison: `kind` is `effort` (one), `cells`, or the claim that they are about."""
+    rows = [{"kind": "effort", **effort_of(plan, found, processes)}]
+    rows += [{"kind": "cells", **row_of(plan, seeds)} for seeds in found]
     entries = list(plan.entries)
-    made: dict[str, list[dict[str, Any]]] = {"crossover": claims.crossover(plan, found)}
+    made: dict[str, list[dict[str, Any]]] = {"crossover": crossover(plan, found)}
     if entries == ["default", "hil_serl"]:
         made["baseline"] = claims.against_baseline(found, *entries)
         made["degradation"] = [
@@ -49,7 +52,7 @@ def text_of(rows: Sequence[Mapping[str, Any]], images: str = "") -> str:
     named = dict.fromkeys((row["plan"], row["task"]) for row in cells if row["way"] == "online" and row["seeds"])
     shown = [f"![{task}: success against human steps]({images}{_picture(plan, task)})" for plan, task in named]
     shown += [f"![crossover]({images}{_picture(row['plan'], 'crossover')})" for row in by_kind.get("crossover", [])[:1]]
-    return "\n\n".join([*claimed, *shown, tables(cells)])
+    return "\n\n".join(filter(None, [*claimed, *shown, tables(cells)]))
 
 
 def update_page(path: Path, results: Path) -> None:
@@ -69,7 +72,7 @@ def publish(plan: Plan, cells: Sequence[Cell], store: Store, checkout: Path | No
     Those of test seeds go into `checkout`, too, if that is one: what is tuned on proves nothing and stays out.
     """
     found = collect(plan, cells, store)
-    rows = rows_of(plan, found)
+    rows = rows_of(plan, found, store.processes)
     written = [store.root / "compare.json", store.root / "compare.md"]
     write_rows(written[0], plan.name, rows)
     written[1].write_text(text_of(read_results(written[0])) + "\n")

@@ -116,9 +116,24 @@ def row_of(plan: Plan, seeds: Seeds) -> dict[str, Any]:
             "human_steps": _mean([float(point.human_steps) for point in finals]),
             "demo_steps": _mean([float(m.demo_steps) for m in every]),
             "wall_s": _mean([m.wall_s for m in every]),
+            "cpu_s": _mean([m.cpu_s for m in every]),
         }
     )  # fmt: skip
     return row
+
+
+def effort_of(plan: Plan, found: Sequence[Seeds], processes: int) -> dict[str, Any]:
+    """Return one row about the comparison as a whole: what was run, by how many processes, and what it took."""
+    every = [measures for seeds in found for measures in seeds.measures()]
+    return {
+        "plan": plan.name,
+        "cells": len(every),
+        "failures": sum(len(seeds.failures) for seeds in found),
+        "missing": sum(len(seeds.missing) for seeds in found),
+        "seeds": sorted({seed for seeds in found for seed, _ in seeds.results}),
+        "processes": processes,
+        "cpu_s": sum(measures.cpu_s for measures in every),
+    }
 
 
 def write_rows(path: Path, name: str, rows: Sequence[dict[str, Any]]) -> None:

@@ -13,6 +13,8 @@ from robot_hil.report.metrics import plain, write_json
 
 PLAN_FILE = "plan.json"
 RESULT_FILE = "measures.json"
+SPENT_FILE = "spent.json"
+PROCESSES_FILE = "processes.json"
 _DECIDES = ("options", "points", "trials", "final_trials", "rounds", "log_by")
 """What every cell depends on."""
 
@@ -51,6 +53,22 @@ class Store:
     def finish(self, cell: Cell, measures: Measures) -> None:
         """Keep the result of `cell`."""
         write_json(self.folder(cell) / RESULT_FILE, measures)
+
+    def spend(self, cell: Cell, cpu_s: float) -> float:
+        """Add processor time [s] to what `cell` has taken; return the sum."""
+        path = self.folder(cell) / SPENT_FILE
+        total = cpu_s + float((_read(path) or {}).get("cpu_s", 0.0))
+        write_json(path, {"cpu_s": total})
+        return total
+
+    @property
+    def processes(self) -> int:
+        """Processes that were at work at once in the last call; 0 where none ever was."""
+        return int((_read(self.root / PROCESSES_FILE) or {}).get("processes", 0))
+
+    def note_processes(self, count: int) -> None:
+        """Keep how many processes are at work."""
+        write_json(self.root / PROCESSES_FILE, {"processes": count})
 
     def fail(self, cell: Cell, why: str) -> None:
         """Note that `cell` failed, so that nobody tries again before `forget_failures`."""

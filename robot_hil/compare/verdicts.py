@@ -3,13 +3,14 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from robot_hil.compare.claims import DEGRADATION, HALF, TASKS_OF_SIX, crossings
+from robot_hil.compare.claims import DEGRADATION, HALF, TASKS_OF_SIX
+from robot_hil.compare.crossover import explained
 
 Row = Mapping[str, Any]
 
 
 def crossover_text(rows: Sequence[Row]) -> str:
-    """Return the table of both families' success for each task and person, and where they cross."""
+    """Return the table of both families' success for each task and person, where they cross, and why or why not."""
     lines = [
         "| task | person | imitation | reinforcement | imitation is ahead by |",
         "| --- | --- | --: | --: | --- |",
@@ -19,8 +20,24 @@ def crossover_text(rows: Sequence[Row]) -> str:
             for row in rows
         ),
     ]
-    head = "**Crossover**: mean final success of all methods of a family, and the difference, seed by seed."
-    return "\n".join([head, "", *lines, "", *crossings(rows)])
+    head = (
+        "**Crossover**: do methods that imitate (no critic tells them what is good) win with a good person, and those "
+        "that learn by reinforcement with a bad one? Mean final success of all methods of a family that have every "
+        f"person and seed ({_members(rows)}), and the difference, seed by seed."
+    )
+    return "\n".join([head, "", *lines, "", *(f"- {said}" for said in explained(rows))])
+
+
+def effort_text(rows: Sequence[Row]) -> str:
+    """Return what a comparison took in all; empty where nothing of it is there."""
+    [row] = rows
+    if not row["cells"]:
+        return ""
+    seeds = ", ".join(map(str, row["seeds"])) or "none"
+    parts = [f"{row['cells']} trainings, seeds {seeds}", f"{row['cpu_s'] / 3600:.1f} h of processor time"]
+    parts += [f"{row['processes']} at once"] if row["processes"] else []
+    parts += [f"{row['failures']} failed"] if row["failures"] else []
+    return "**In all**: " + "; ".join(parts) + "."
 
 
 def baseline_text(rows: Sequence[Row]) -> str:
@@ -71,6 +88,14 @@ def ablation_text(rows: Sequence[Row]) -> str:
     )
     table = ["| without | task | person | success | area | |", "| --- | --- | --- | --- | --- | --- |"]
     return "\n".join([head, "", *table, *lines])
+
+
+def _members(rows: Sequence[Row]) -> str:
+    """Return how many methods of both families were compared on each task."""
+    counts = {row["task"]: (row["imitation_methods"], row["reinforcement_methods"]) for row in rows}
+    same = len(set(counts.values())) == 1
+    said = [f"{'' if same else f'`{task}`: '}{a} and {b}" for task, (a, b) in counts.items()]
+    return "; ".join(dict.fromkeys(said))
 
 
 def _ratio(found: Mapping[str, Any] | None) -> str:

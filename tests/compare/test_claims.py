@@ -1,7 +1,7 @@
 """What is claimed follows from the results, and unreached goals count against the one that missed them."""
 
 import pytest
-from compare.results import PLAN, Curve, measures, seeds
+from compare.results import Curve, measures, seeds
 
 from robot_hil.compare import claims, verdicts
 from robot_hil.compare.claims import Ratio
@@ -86,32 +86,6 @@ def test_ablation_is_paired_by_seed() -> None:
         [seeds("default", [(10, 9)], [(10, 1)]), seeds("no_anchor", [(10, 8)], [(10, 0)])], "default"
     )
     assert rows[0]["success_ci95"] == pytest.approx([0.1, 0.1])
-
-
-def crossing(good: int, bad: int) -> list[dict[str, object]]:
-    found = [
-        seeds("bc", [(5, good)], [(5, good)]), seeds("rlpd", [(5, 5)], [(5, 5)]),
-        seeds("bc", [(5, bad)], [(5, bad)], person="poor"), seeds("rlpd", [(5, 5)], [(5, 5)], person="poor"),
-    ]  # fmt: skip
-    return claims.crossover(PLAN, found)
-
-
-def test_crossover_is_where_imitation_falls_behind() -> None:
-    rows = crossing(8, 2)
-    assert [row["gain"] for row in rows] == pytest.approx([0.3, -0.3])
-    assert claims.crossings(rows) == ["`peg_slot`: imitation is ahead with `competent` and behind with `poor`."]
-    assert "| `peg_slot` | `poor` | 0.20 | 0.50 | -0.30 [-0.30, -0.30] |" in verdicts.crossover_text(rows)
-
-
-def test_no_crossover_is_said() -> None:
-    assert claims.crossings(crossing(4, 2)) == ["`peg_slot`: no crossover: imitation is ahead by -0.30 to -0.10."]
-
-
-def test_crossover_compares_methods_by_the_seeds_that_all_of_a_family_have() -> None:
-    found = [seeds("bc", [(5, 8)], [(5, 2)]), seeds("iwr", [(5, 6)], None), seeds("rlpd", [(5, 5)], [(5, 5)])]
-    [row] = claims.crossover(PLAN, found)
-    assert row["gain"] == pytest.approx(0.2)
-    assert claims.crossover(PLAN, [seeds("bc", [(5, 8)])]) == []
 
 
 def test_cost_of_a_goal_never_reached_is_all_that_was_spent() -> None:
