@@ -1,7 +1,7 @@
 """Trains experiments on test seeds by the command line and collects their summaries.
 
     python benchmarks/learning.py pick_cube_state peg_insertion_state --seeds 0 1 2
-    python benchmarks/learning.py pick_cube_state --baseline --seeds 0 1 2
+    python benchmarks/learning.py pick_cube_state --method hil_serl --seeds 0 1 2
     python benchmarks/learning.py peg_insertion_state --further 8000  # goes on with copies of the runs
     python benchmarks/learning.py --table          # what is recorded, as the table of docs/results.md
 
@@ -30,9 +30,9 @@ TARGETS = {
 }
 
 
-def folder(experiment: str, seed: int, baseline: bool) -> Path:
+def folder(experiment: str, seed: int, method: str | None) -> Path:
     """Where a run is."""
-    return ROOT / "runs" / "learning" / f"{experiment}{'-hil_serl' if baseline else ''}-{seed}"
+    return ROOT / "runs" / "learning" / f"{experiment}{f'-{method}' if method else ''}-{seed}"
 
 
 def seconds_to_goal(run_folder: Path, env_steps_to_95: float | None) -> float | None:
@@ -51,19 +51,20 @@ def train(options: list[str]) -> bool:
     return done.returncode == 0
 
 
-def run(experiment: str, seed: int, baseline: bool, max_env_steps: int | None) -> dict[str, object] | None:
+def run(experiment: str, seed: int, method: str | None, max_env_steps: int | None) -> dict[str, object] | None:
     """Train once and return the summary, or None when the run failed."""
-    out = folder(experiment, seed, baseline)
+    out = folder(experiment, seed, method)
     if not (out / SUMMARY_FILE).exists():
-        options = [experiment, "--seed", str(seed), "--out", str(out), *(["--baseline"] if baseline else [])]
+        options = [experiment, "--seed", str(seed), "--out", str(out)]
+        options += ["--method", method] if method else []
         if not train(options + (["--goal.max-env-steps", str(max_env_steps)] if max_env_steps else [])):
             return None
     return summary_of(out)
 
 
-def run_further(experiment: str, seed: int, baseline: bool, max_env_steps: int) -> dict[str, object] | None:
+def run_further(experiment: str, seed: int, method: str | None, max_env_steps: int) -> dict[str, object] | None:
     """Go on with a copy of a finished run, up to so many steps in all."""
-    start = folder(experiment, seed, baseline)
+    start = folder(experiment, seed, method)
     out = start.with_name(f"{start.name}-further")
     if not out.exists():
         shutil.copytree(start, out, ignore=shutil.ignore_patterns(SUMMARY_FILE))
@@ -81,20 +82,20 @@ def summary_of(out: Path) -> dict[str, object]:
     return summary
 
 
-def rows(experiment: str, seed: int, baseline: bool, further: bool, summary: dict[str, object]) -> list[Result]:
+def rows(experiment: str, seed: int, method: str | None, further: bool, summary: dict[str, object]) -> list[Result]:
     """Turn one summary into result rows."""
-    label = f"{experiment}{' hil_serl' if baseline else ''}, seed {seed}{', further' if further else ''}"
+    label = f"{experiment}{f' {method}' if method else ''}, seed {seed}{', further' if further else ''}"
     success, steps = TARGETS[experiment]
     wanted: list[tuple[str, str, bool, float | None]] = [
-        ("success_rate", "share", True, None if baseline else success),
-        ("env_steps_to_95", "steps", False, None if baseline else steps),
-        ("training_s_to_95", "s", False, 60.0 if experiment == "pick_cube_state" and not baseline else None),
-        ("cycle_ratio", "share of the demonstrator's steps", False, None if baseline else 0.6),
+        ("success_rate", "share", True, None if method else success),
+        ("env_steps_to_95", "steps", False, None if method else steps),
+        ("training_s_to_95", "s", False, 60.0 if experiment == "pick_cube_state" and not method else None),
+        ("cycle_ratio", "share of the demonstrator's steps", False, None if method else 0.6),
         ("cycle_steps", "steps", False, None),
         ("demo_cycle_steps", "steps", False, None),
         ("env_steps", "steps", False, None),
         ("human_steps", "steps", False, None),
-        ("wall_s", "s", False, 360.0 if experiment == "pick_cube" and not baseline else None),
+        ("wall_s", "s", False, 360.0 if experiment == "pick_cube" and not method else None),
         ("updates_per_s", "1/s", True, None),
         ("steps_lost", "steps", False, 0.0),
         ("steps_duplicated", "steps", False, 0.0),
@@ -132,7 +133,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("experiments", nargs="*", help=f"of {', '.join(TARGETS)}; default pick_cube_state")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--baseline", action="store_true", help="the HIL-SERL baseline instead of the default agent")
+    parser.add_argument("--method", help="learn by it instead of what the experiment does by default, e.g. hil_serl")
     parser.add_argument("--max-env-steps", type=int, help="of a new run, instead of the experiment's own limit")
     parser.add_argument("--further", type=int, metavar="N", help="go on with copies of finished runs, up to N steps")
     parser.add_argument("--table", action="store_true", help="print what is recorded and train nothing")
@@ -145,11 +146,11 @@ def main() -> None:
     for experiment in args.experiments or ["pick_cube_state"]:
         for seed in args.seeds:
             if args.further:
-                summary = run_further(experiment, seed, args.baseline, args.further)
+                summary = run_further(experiment, seed, args.method, args.further)
             else:
-                summary = run(experiment, seed, args.baseline, args.max_env_steps)
+                summary = run(experiment, seed, args.method, args.max_env_steps)
             if summary is not None:
-                write_results(RESULTS, rows(experiment, seed, args.baseline, bool(args.further), summary))
+                write_results(RESULTS, rows(experiment, seed, args.method, bool(args.further), summary))
 
 
 if __name__ == "__main__":

@@ -9,14 +9,9 @@ from robot_hil.errors import ConfigError
 from robot_hil.learner.learner import LearnerConfig
 from robot_hil.methods.anchored import Anchored
 from robot_hil.methods.base import Method
-from robot_hil.methods.bc import Bc
-from robot_hil.methods.hil_serl import HilSerl
 from robot_hil.methods.published import Published
-from robot_hil.policies.config import AnchoredConfig, BcConfig, EncoderConfig, HilSerlConfig
+from robot_hil.policies.config import AnchoredConfig, EncoderConfig
 from robot_hil.policies.registry import config_type
-
-BASELINE_UPDATES = 4
-"""Critic updates per step of the HIL-SERL baseline, which prescribes none: its learner runs as fast as it can."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,26 +98,6 @@ class Experiment:
     def __post_init__(self) -> None:
         if self.demos < 0 or self.eval_episodes < 1:
             raise ConfigError(f"demos is {self.demos}, must be >= 0; eval_episodes {self.eval_episodes}, must be >= 1.")
-
-    def baseline(self) -> "Experiment":
-        """The same experiment under the HIL-SERL baseline, with `BASELINE_UPDATES` critic updates per step."""
-        learner, agent = self.learner, HilSerlConfig()
-        return replace(
-            self,
-            agent=agent,
-            method=HilSerl(),
-            learner=replace(
-                learner,
-                gamma=0.97,
-                clone_updates=0,
-                critic_warmup=0,
-                rounds_per_step=BASELINE_UPDATES / agent.critic_to_actor,
-            ),
-        )
-
-    def imitation(self) -> "Experiment":
-        """The same experiment by behaviour cloning of demonstrations and corrections alone."""
-        return replace(self, agent=BcConfig(), method=Bc(), learner=replace(self.learner, critic_warmup=0))
 
     def taught_by(self, method: Published) -> "Experiment":
         """The same experiment by a published method: its view, its algorithm, its numbers.

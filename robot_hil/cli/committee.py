@@ -22,6 +22,7 @@ from robot_hil.help.autonomy import AutonomyConfig
 from robot_hil.help.compatibility import Compatibility, Yardstick
 from robot_hil.help.conformal import Calibration
 from robot_hil.learner import checkpoint
+from robot_hil.methods import bc
 from robot_hil.protocols import Agent
 
 if TYPE_CHECKING:
@@ -136,7 +137,7 @@ def act_all(agent: Agent, actors: Sequence[Any], observations: Sequence[Observat
 
 def agent_of(experiment: "Experiment") -> Agent:
     """Return the agent whose parameters the members have."""
-    return compose.make_agent(experiment.imitation())
+    return compose.make_agent(experiment.taught_by(bc.METHOD))
 
 
 def save(run: RunFolder, made: Committee, params: Sequence[dict[str, Array]]) -> None:

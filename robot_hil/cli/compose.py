@@ -191,16 +191,6 @@ def with_env(experiment: "Experiment", env_id: str) -> "Experiment":
     )
 
 
-def with_baseline(experiment: "Experiment") -> "Experiment":
-    """Return `experiment` with the faithful HIL-SERL agent and method in place of ours, under a name of its own."""
-    return replace(experiment.baseline(), name=f"{experiment.name}_hil_serl")
-
-
-def with_imitation(experiment: "Experiment") -> "Experiment":
-    """Return `experiment` by behaviour cloning alone, under a name of its own."""
-    return replace(experiment.imitation(), name=f"{experiment.name}_bc")
-
-
 def with_method(experiment: "Experiment", name: str) -> "Experiment":
     """Return `experiment` by the published method `name`, under a name of its own."""
     from robot_hil.methods import registry

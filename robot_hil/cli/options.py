@@ -261,9 +261,9 @@ def changed(experiment: "Experiment", argv: Sequence[str]) -> "Experiment":
     if method is not None:
         experiment = compose.with_method(experiment, method)
     if "--baseline" in argv:
-        experiment = compose.with_baseline(experiment)
+        experiment = compose.with_method(experiment, "hil_serl")
     if "--imitation" in argv:
-        experiment = compose.with_imitation(experiment)
+        experiment = compose.with_method(experiment, "bc")
     if env_id := value_of(argv, "--env"):
         experiment = compose.with_env(experiment, env_id)
     if any(token.partition("=")[0] == "--teleop" for token in argv):

@@ -10,7 +10,8 @@ from robot_hil.methods.published import Published
 class HilSerl(Method):
     """Of 256 rows, 128 uniform over demonstrations and interventions together, 128 uniform over every online step.
 
-    One-step targets, nothing cut at a hand-over. Unlike the original a time-out bootstraps.
+    One-step targets, nothing cut at a hand-over. Unlike the original a time-out bootstraps, and there are four critic
+    updates per step; the original prescribes none, its learner runs as fast as it can.
     """
 
 

@@ -26,6 +26,7 @@ from robot_hil.experiments.base import Experiment
 from robot_hil.help.autonomy import AutonomyConfig
 from robot_hil.help.compatibility import Compatibility
 from robot_hil.help.conformal import Calibration
+from robot_hil.methods import bc
 
 pytestmark = pytest.mark.xdist_group("committee")
 PILLAR = registry.get("reach_pillar")
@@ -107,7 +108,7 @@ def test_what_does_not_fit_may_be_left_out(
     run = RunFolder(tmp_path / "run")
     run.path.mkdir()
     assert adopt(under, task("reach_over", 2), run, compatible_with=base) == 2
-    job = Job(experiment=task("reach_over", 2).imitation(), method="bc", source=under, steps=1, seed=0)
+    job = Job(experiment=task("reach_over", 2).taught_by(bc.METHOD), method="bc", source=under, steps=1, seed=0)
     everything = Relearning(job, RunFolder(tmp_path)).learner.replay.sizes["demo"]
     fitting = Relearning(replace(job, compatible_with=base), RunFolder(tmp_path)).learner.replay.sizes["demo"]
     lengths = sorted(len(episode) for episode in episodes(under))

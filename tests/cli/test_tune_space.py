@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from robot_hil.cli.tune_space import Dimension, Seeds, changed, dimensions, value_of
 from robot_hil.errors import ConfigError, UnknownNameError
 from robot_hil.experiments import registry
+from robot_hil.methods import bc
 
 TASK = registry.get("peg_slot")
 
@@ -49,7 +50,7 @@ def test_unknown_numbers_are_refused_with_those_there_are() -> None:
 def test_the_usual_space_is_what_an_experiment_has_of_it() -> None:
     ours = {one.name for one in dimensions((), TASK)}
     assert {"agent.utd", "agent.anchor", "method.demo_share", "learner.rounds_per_step"} <= ours
-    cloned = {one.name for one in dimensions((), TASK.imitation())}
+    cloned = {one.name for one in dimensions((), TASK.taught_by(bc.METHOD))}
     assert cloned == {"agent.exploration", "agent.learning_rate", "learner.rounds_per_step"}
 
 

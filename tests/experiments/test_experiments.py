@@ -13,7 +13,7 @@ from robot_hil.envs.base import spec_of
 from robot_hil.errors import ConfigError, UnknownNameError
 from robot_hil.experiments import registry
 from robot_hil.experiments.base import Experiment, PersonConfig
-from robot_hil.methods.hil_serl import HilSerl
+from robot_hil.methods import hil_serl
 from robot_hil.policies.config import HilSerlConfig
 from robot_hil.teleop.simulated import experts
 from robot_hil.teleop.simulated.profile import PROFILES
@@ -29,7 +29,7 @@ def test_an_experiment_can_be_put_together(name: str, baseline: bool) -> None:
     experiment = registry.get(name)
     assert experiment.name == name
     if baseline:
-        experiment = compose.with_baseline(experiment)
+        experiment = compose.with_method(experiment, "hil_serl")
         assert experiment.name == f"{name}_hil_serl"
     env = compose.make_env(experiment)
     spec = spec_of(env)
@@ -47,11 +47,10 @@ def test_an_experiment_can_be_put_together(name: str, baseline: bool) -> None:
 @pytest.mark.parametrize("name", registry.NAMES)
 def test_the_baseline_makes_no_fewer_critic_updates_per_step(name: str) -> None:
     experiment = registry.get(name)
-    baseline = experiment.baseline()
+    baseline = experiment.taught_by(hil_serl.METHOD)
     assert isinstance(baseline.agent, HilSerlConfig)
-    assert isinstance(baseline.method, HilSerl)
+    assert isinstance(baseline.method, hil_serl.HilSerl)
     assert critic_updates_per_step(baseline) >= critic_updates_per_step(experiment)
-    assert baseline.baseline() == baseline
     assert (baseline.env_id, baseline.person, baseline.demos, baseline.goal) == (
         experiment.env_id, experiment.person, experiment.demos, experiment.goal,
     )  # fmt: skip
@@ -62,7 +61,7 @@ def test_another_environment_may_have_any_return_and_needs_nobody() -> None:
     assert experiment.agent.value_range[0] < -2000  # the worst episode of a pendulum
     assert not experiment.agent.freeze_encoder
     compose.require_person(experiment)
-    baseline = compose.with_env(compose.with_baseline(registry.get("pick_cube_state")), "Pendulum-v1")
+    baseline = compose.with_env(compose.with_method(registry.get("pick_cube_state"), "hil_serl"), "Pendulum-v1")
     assert isinstance(baseline.agent, HilSerlConfig)
 
 
