@@ -231,7 +231,8 @@ class ToyEnv(gymnasium.Env[dict[str, Array], Array]):
         goal = self._goal(options.get("goal", self._own_goal))
         if (state := options.get("state")) is not None:
             scene, gain, drift = self._read(state)
-            return self._task.go_on(scene, goal if "goal" in options else scene.goal), gain, drift
+            aside = "goal" in options and goal != scene.goal  # else what has been done of the task stays done
+            return self._task.go_on(scene, goal) if aside else scene, gain, drift
         if not options.get("keep"):
             return None
         if self._scene is None:

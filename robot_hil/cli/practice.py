@@ -13,7 +13,7 @@ from robot_hil.data.specs import Array, FloatArray, Observation
 from robot_hil.data.step import Segment, Step
 from robot_hil.errors import ConfigError, StorageError
 from robot_hil.help.covariates import look
-from robot_hil.help.graded import GradedSchedule, Moment, Plan
+from robot_hil.help.graded import GradedSchedule, Moment, Plan, arrival
 from robot_hil.help.practice import Practice, Turn
 from robot_hil.report.metrics import JsonlSink, write_json
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 ROWS_FILE, STATE_FILE = "practice.jsonl", "practice.json"
 """In the run folder: a row per episode with how it began and what it cost; what is needed to go on."""
 BACK = 10
-"""Steps before an intervention, or before the end of a failure, that are returned to: things went wrong from there."""
+"""Steps before an intervention, or before a failure came to where it ended, that are returned to."""
 EVERY = 3
 """Every so many-th step of an episode is compared with the hard places."""
 
@@ -125,10 +125,10 @@ class Graded:
         """See `Starter.ended`."""
         robot, plan, seen, states = self._robot, self._plan, self._env.seen, self._env.states
         success, helped = result is not None and result.success, robot.human > 0
-        wrong = (len(seen) - 1 if self._onset is None else self._onset) - BACK
         hard = None
         if seen and not (success and not helped) and not plan.guided:
-            at = max(0, wrong)
+            wrong = arrival(np.stack(seen), self.schedule.config.radius) if self._onset is None else self._onset
+            at = max(0, wrong - BACK)
             hard = Moment(place=tuple(seen[at].tolist()), state=states[at])
         visited = [Moment(place=tuple(one.tolist()), state={}) for one in seen[::EVERY]]
         self.schedule.ended(plan, success=success, helped=helped, visited=visited, hard=hard)

@@ -31,7 +31,7 @@ class GradedConfig:
     """When help changes its grade."""
 
     window: int = 20
-    """Fresh episodes over which success is averaged, exponentially."""
+    """Fresh episodes over which success is averaged, exponentially; evenly while there are fewer than half of them."""
     low: float = 0.3
     """Success below which hard states are returned to, unless it is rising."""
     rising: float = 0.05
@@ -105,9 +105,11 @@ class GradedSchedule:
 
     config: GradedConfig = field(default_factory=GradedConfig)
     success: float = 0.0
-    """Of fresh episodes without help, averaged exponentially."""
+    """Of fresh episodes without help, averaged exponentially; at first evenly, or it would seem to rise from 0."""
     places: list[HardPlace] = field(default_factory=list)
     grade: Grade = Grade.REPLAY
+    _fresh: int = 0
+    """Fresh episodes so far."""
     _history: list[float] = field(default_factory=list)
     _recent: list[int] = field(default_factory=list)
     """Grades of the last ten episodes."""
@@ -140,7 +142,8 @@ class GradedSchedule:
         self._visit(visited, failed=not alone)
         if plan.grade is Grade.REPLAY:
             self._since_fresh = 0
-            self.success += 2.0 / (self.config.window + 1) * (alone - self.success)
+            self._fresh += 1
+            self.success += max(2.0 / (self.config.window + 1), 1.0 / self._fresh) * (alone - self.success)
             self._history.append(self.success)
         else:
             self._since_fresh += 1
@@ -208,7 +211,8 @@ class GradedSchedule:
     def export(self) -> dict[str, Any]:
         """Return everything, JSON-ready."""
         return {
-            "success": self.success, "grade": int(self.grade), "history": self._history[-self.config.window :],
+            "success": self.success, "fresh": self._fresh, "grade": int(self.grade),
+            "history": self._history[-self.config.window :],
             "recent": self._recent, "row": self._row, "since_fresh": self._since_fresh, "next": self._next,
             "target": self._target,
             "places": [
@@ -229,11 +233,21 @@ class GradedSchedule:
             ]  # fmt: skip
             self.success, self.grade = float(saved["success"]), Grade(saved["grade"])
             self._history, self._recent = list(saved["history"]), list(saved["recent"])
+            self._fresh = int(saved["fresh"])
             self._row, self._since_fresh = int(saved["row"]), int(saved["since_fresh"])
             self._next, self._target = int(saved["next"]), int(saved["target"])
         except (KeyError, TypeError, ValueError) as error:
             raise StorageError(f"the schedule of graded help cannot be gone on with: {error!r}.") from error
         self.places = places
+
+
+def arrival(seen: FloatArray, radius: float) -> int:
+    """Return the first moment from which all of `seen` (n, D) lie within `radius`, Euclidean, of the last one.
+
+    A robot that is stuck fails only when its time is over; what led there is before this moment.
+    """
+    away = np.flatnonzero(np.linalg.norm(seen - seen[-1], axis=1) > radius)
+    return int(away[-1]) + 1 if len(away) else 0
 
 
 def _points(moments: Sequence[Moment]) -> FloatArray:

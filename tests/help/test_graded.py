@@ -3,12 +3,13 @@
 import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from robot_hil.errors import ConfigError, StorageError
-from robot_hil.help.graded import Grade, GradedConfig, GradedSchedule, Moment, Plan
+from robot_hil.help.graded import Grade, GradedConfig, GradedSchedule, Moment, Plan, arrival
 
 CONFIG = GradedConfig(patience=3, tries=2, successes=2, fresh_every=3)
 
@@ -91,8 +92,24 @@ def test_a_robot_that_gets_better_is_left_alone() -> None:
     better = GradedSchedule(replace(CONFIG, window=20))
     for success in (False, False, False, True):
         end(better, Plan(grade=Grade.REPLAY), success=success, hard=1.0)
+    assert better.success == pytest.approx(0.25)
     assert better.success < CONFIG.low
     assert better.plan().grade is Grade.REPLAY  # it rises
+
+
+def test_success_that_is_low_from_the_start_does_not_rise() -> None:
+    schedule = GradedSchedule(replace(CONFIG, window=20))
+    for success in (True, False, False, False, False):
+        end(schedule, Plan(grade=Grade.REPLAY), success=success, hard=1.0)
+    assert schedule.success == pytest.approx(0.2)
+    assert schedule.plan().grade is Grade.RETURN
+
+
+def test_a_failure_arrives_where_it_then_stays_until_its_time_is_over() -> None:
+    way = np.array([[4.0], [3.0], [2.0], [1.0], [0.0], [0.3], [0.0], [0.1]])
+    assert arrival(way, 0.5) == 4
+    assert arrival(way, 5.0) == 0
+    assert arrival(way, 0.05) == 7
 
 
 def test_places_near_one_another_are_one_and_the_least_hard_gives_way() -> None:

@@ -18,7 +18,7 @@ from robot_hil.errors import ConfigError, SafetyError, SpecError, StorageError
 
 NAMES = ["PegSlot2D", "PegTwoSlots2D", "PegReturn2D", "PegGrip2D", "ReachPillar2D"]
 IDS = [f"robot_hil/{name}-v0" for name in NAMES]
-PEG, GRIP = "robot_hil/PegSlot2D-v0", "robot_hil/PegGrip2D-v0"
+PEG, TWO, GRIP = (f"robot_hil/{name}-v0" for name in ("PegSlot2D", "PegTwoSlots2D", "PegGrip2D"))
 
 
 def make(env_id: str, **options: Any) -> ToyEnv:
@@ -80,6 +80,21 @@ def test_a_stored_state_is_returned_to_bit_by_bit(env_id: str) -> None:
     assert np.array_equal(later, play(other, actions_for(other, 3, 10)))
     fresh = other.reset(seed=1)[0]
     assert np.array_equal(fresh["state"], make(env_id).reset(seed=1)[0]["state"])  # nothing of it is left
+
+
+def test_a_stored_state_remembers_what_has_been_done_of_the_task() -> None:
+    """A peg on its way to the second slot is not sent to the first one again."""
+    env = make(TWO)
+    env.reset(seed=1)
+    state = env.snapshot()
+    done = {**state, "scene": {**state["scene"], "stage": 1}}
+    first, second = state["scene"]["slots"]
+    obs, info = env.reset(options={"state": done})
+    assert info["stage"] == 1
+    assert env.snapshot() == done
+    assert env.privileged()["slot_pos"][0] == second
+    env.reset(options={"keep": True, "goal": "insert"})  # the whole task anew
+    assert env.privileged()["slot_pos"][0] == first
 
 
 @pytest.mark.parametrize("env_id", IDS)
