@@ -22,7 +22,8 @@ class PracticeConfig:
     give_up_after: int = 8
     """Failures running, of whatever goal, after which a person is asked to reset."""
     still_steps: int = 20
-    """The robot is stuck when an episode fails at whose end nothing has moved for so many steps."""
+    """The robot is stuck when an episode fails at whose end nothing has moved for so many steps. Then the other goal is
+    tried, which often leads out; when that ends so, too, a person is asked to reset."""
     still: float = 0.01
     """Largest change of any number of the observation that counts as none."""
 
@@ -58,6 +59,8 @@ class Practice:
         self._goals = tuple(goals)
         self._goal = 0
         self._failures = self._of_goal = 0
+        self._stuck = False
+        """Whether nothing moved any more at the end of the last episode."""
         self._reason = "the first start"
 
     def plan(self) -> Turn:
@@ -69,27 +72,33 @@ class Practice:
         self.resets += bool(self._reason)
         self.episodes += 1
         self._reason = ""
+        config, before = self.config, self._stuck
+        self._stuck = not success and stands_still(seen, config.still_steps, config.still)
         if success:
-            self._failures = self._of_goal = 0
-            self._goal = 1 - self._goal
+            self._failures = 0
+            self._swap()
             return
         self._failures += 1
         self._of_goal += 1
-        if stands_still(seen, self.config.still_steps, self.config.still):
-            self._ask("stuck: nothing moves any more")
-        elif self._failures >= self.config.give_up_after:
+        if self._stuck and before:
+            self._ask("stuck: nothing moves any more, towards neither goal")
+        elif self._failures >= config.give_up_after:
             self._ask(f"stuck: {self._failures} failures running")
-        elif self._of_goal >= self.config.swap_after:
-            self._goal, self._of_goal = 1 - self._goal, 0
+        elif self._stuck or self._of_goal >= config.swap_after:
+            self._swap()
 
     def interrupted(self) -> None:
         """The episode was cut by whatever: nobody knows where things are."""
         self.resets += bool(self._reason)
         self._ask("the last episode was cut")
 
+    def _swap(self) -> None:
+        self._goal, self._of_goal = 1 - self._goal, 0
+
     def _ask(self, reason: str) -> None:
         self._reason, self._goal = reason, 0
         self._failures = self._of_goal = 0
+        self._stuck = False
 
     def export(self) -> dict[str, Any]:
         """Return what outlives a process; where the robot then stands nobody knows, so that it begins by a reset."""

@@ -40,10 +40,16 @@ def test_many_failures_running_ask_for_a_reset_and_for_the_task_itself() -> None
     assert found[-1].reason == "stuck: 5 failures running"
 
 
-def test_an_episode_that_ends_where_nothing_moves_asks_at_once() -> None:
+def test_where_nothing_moves_any_more_the_other_goal_is_tried_before_anybody_is_asked() -> None:
     practice = Practice(("insert", "return"))
     practice.ended(success=False, seen=STILL)
-    assert practice.plan() == Turn(goal="insert", reset=True, reason="stuck: nothing moves any more")
+    assert practice.plan() == Turn(goal="return", reset=False)
+    practice.ended(success=False, seen=MOVING)
+    practice.ended(success=False, seen=STILL)  # the first of a row again
+    assert practice.plan() == Turn(goal="insert", reset=False)
+    practice.ended(success=False, seen=STILL)
+    reason = "stuck: nothing moves any more, towards neither goal"
+    assert practice.plan() == Turn(goal="insert", reset=True, reason=reason)
     practice.ended(success=True, seen=STILL)  # a success may stand still
     assert not practice.plan().reset
     assert practice.resets == 2
