@@ -15,55 +15,89 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 QUIET, LINES = "#5b6570", "#e7eaee"
-SHADES = {"imitation": ("#0b3c6f", "#9cc3e6"), "reinforcement": ("#8a2d06", "#f3b489"), "": ("#22272e", "#9aa4b0")}
-"""Family -> darkest and lightest colour of its methods."""
+FAMILIES = {
+    "imitation": ("#0b3c6f", "#9cc3e6"),
+    "reinforcement": ("#8a2d06", "#f3b489"),
+    "": ("#22272e", "#9aa4b0"),
+}
+"""Family -> colour of its mean and of single methods; what is no published method has none."""
+HUES = ("#1b6ca8", "#d1495b", "#2e933c", "#edae49", "#7b4b94", "#5b6570")
+STYLES = ("-", (0, (4, 1.5)), (0, (1, 1.2)))
+"""Methods of a family are told apart by hue first, then by line style."""
 _LEFT, _PANEL, _LEGEND = 0.75, 3.5, 1.75
-"""Widths [inch]."""
-STYLES = ("-", (0, (4, 1.5)), (0, (1, 1.2)), (0, (5, 1, 1, 1)))
+_HEAD, _ROW, _FOOT = 0.85, 2.9, 0.6
+"""Widths and heights [inch]."""
+_TITLE: dict[str, Any] = {"fontsize": 10.5, "color": INK, "loc": "left"}
 
 
 def plot_costs(path: Path, found: Sequence[Seeds], task: str, title: str) -> None:
-    """Write success alone against human steps: a panel for each person, a line for each method, means over seeds."""
+    """Write success alone against human steps, means over seeds: a row for each family, a column for each person."""
     here = [one for one in found if one.task == task and one.way == "online" and one.results]
     persons = list(dict.fromkeys(one.person for one in here))
-    figure, axes = _figure(title, "success with the person off, against the person's steps until then", len(persons))
-    styles = _styles(list(dict.fromkeys(one.entry for one in here)))
-    for ax, person in zip(axes, persons, strict=True):
-        ax.set_title(person, fontsize=11, color=INK, loc="left")
+    families = [name for name in FAMILIES if any(family(one.entry) == name for one in here)]
+    subtitle = "success with the person off, against the person's steps until then; a line is a method"
+    figure, axes = _figure(title, subtitle, len(persons), len(families))
+    for row, name in zip(axes, families, strict=True):
+        styles = _styles(list(dict.fromkeys(one.entry for one in here if family(one.entry) == name)))
+        for ax, person in zip(row, persons, strict=True):
+            for one in here:
+                if one.entry in styles and one.person == person:
+                    _draw(ax, one, *styles[one.entry])
+            ax.set_title(f"{name}, person: {person}" if name else f"person: {person}", **_TITLE)
+            ax.set_xlim(left=0)
+        _legend(figure, row, name)
+    for ax in axes[-1] if axes else []:
         ax.set_xlabel("human steps, without demonstrations", color=INK)
-        for one in (one for one in here if one.person == person):
-            x, y = _curve(one)
-            colour, style = styles[one.entry]
-            ax.plot(x, 100 * y, color=colour, ls=style, lw=1.8, marker="o", ms=2.5, label=one.entry)
-        ax.set_xlim(left=0)
-    handles = {label: line for ax in axes for line, label in zip(*ax.get_legend_handles_labels(), strict=True)}
-    if handles:
-        figure.legend(
-            handles.values(), handles.keys(), loc="center right", frameon=False,
-            fontsize=8.5, labelcolor=QUIET, handlelength=2.6,
-        )  # fmt: skip
     _save(figure, path)
 
 
 def plot_crossover(path: Path, rows: Sequence[Mapping[str, Any]], found: Sequence[Seeds], title: str) -> None:
     """Write success alone against persons, as `crossover` has it: means of both families, methods as dots."""
     tasks = list(dict.fromkeys(str(row["task"]) for row in rows))
-    figure, axes = _figure(title, "mean final success of each family; a dot is a method", len(tasks))
+    figure, [axes] = _figure(
+        title, "final success with the person off, of the same methods with each person", len(tasks)
+    )
     for ax, task in zip(axes, tasks, strict=True):
         here = [row for row in rows if row["task"] == task]
         persons = [str(row["person"]) for row in here]
-        ax.set_title(task, fontsize=11, color=INK, loc="left")
-        ax.set_xticks(range(len(persons)), persons, rotation=20, ha="right")
+        ax.set_title(task, **_TITLE)
+        ax.set_xlabel("who helps, from good to bad", color=INK)
+        ax.set_xticks(range(len(persons)), persons)
         ax.set_xlim(-0.4, len(persons) - 0.6)
-        for shift, name in ((-0.06, "imitation"), (0.06, "reinforcement")):
-            colour = SHADES[name][0]
-            ax.plot(range(len(here)), [100 * row[name] for row in here], color=colour, lw=2.2, label=name)
-            for one in found:
-                if one.task == task and one.way == "online" and family(one.entry) == name and one.results:
-                    mean = np.mean([measures.final.success for measures in one.measures()])
-                    ax.plot(persons.index(one.person) + shift, 100 * mean, "o", color=SHADES[name][1], ms=4, zorder=1)
-        ax.legend(loc="lower left", frameon=False, fontsize=8.5, labelcolor=QUIET)
+        for shift, name in ((-0.07, "imitation"), (0.07, "reinforcement")):
+            dark, light = FAMILIES[name]
+            of = [one for one in found if (one.task, one.way) == (task, "online") and family(one.entry) == name]
+            dots = [
+                (
+                    persons.index(one.person) + shift,
+                    100 * np.mean([measures.final.success for measures in one.measures()]),
+                )
+                for one in of
+                if one.results and one.person in persons
+            ]
+            ax.plot(*zip(*dots, strict=True), "o", color=light, ms=4, zorder=1, label=f"_{name}")
+            means = [100 * row[name] for row in here]
+            ax.plot(range(len(here)), means, color=dark, lw=2.4, marker="o", ms=5, label=name)
+    _legend(figure, axes, "lines: means,\ndots: methods")
     _save(figure, path)
+
+
+def _draw(ax: "Axes", one: Seeds, colour: str, style: Any) -> None:
+    x, y = _curve(one)
+    ax.plot(x, 100 * y, color=colour, ls=style, lw=1.6, marker="o", ms=2.5, label=one.entry)
+
+
+def _legend(figure: "Figure", row: "Sequence[Axes]", title: str) -> None:
+    """Name every line of a row of panels once, beside it."""
+    handles = {label: line for ax in row for line, label in zip(*ax.get_legend_handles_labels(), strict=True)}
+    if not handles:
+        return
+    box = row[-1].get_position()
+    legend = figure.legend(
+        handles.values(), handles.keys(), loc="center left", bbox_to_anchor=(box.x1, (box.y0 + box.y1) / 2),
+        frameon=False, fontsize=8.5, labelcolor=QUIET, handlelength=2.6, title=title or None, alignment="left",
+    )  # fmt: skip
+    legend.get_title().set_color(INK)
 
 
 def _curve(seeds: Seeds) -> tuple["np.ndarray[Any, Any]", "np.ndarray[Any, Any]"]:
@@ -75,42 +109,44 @@ def _curve(seeds: Seeds) -> tuple["np.ndarray[Any, Any]", "np.ndarray[Any, Any]"
     return x.mean(axis=0), y.mean(axis=0)
 
 
-def _styles(entries: Sequence[str]) -> dict[str, tuple[Any, Any]]:
-    """Return colour and line style of each entry: the family's hue, told apart by shade and style."""
-    from matplotlib.colors import LinearSegmentedColormap
-
-    styles = {}
-    for name, ends in SHADES.items():
-        members = [entry for entry in entries if family(entry) == name]
-        shades = LinearSegmentedColormap.from_list(name, ends)
-        for number, entry in enumerate(members):
-            styles[entry] = shades(number / max(1, len(members) - 1)), STYLES[number % len(STYLES)]
-    return styles
+def _styles(entries: Sequence[str]) -> dict[str, tuple[str, Any]]:
+    """Return colour and line style of each entry."""
+    return {
+        entry: (HUES[number % len(HUES)], STYLES[number // len(HUES) % len(STYLES)])
+        for number, entry in enumerate(entries)
+    }
 
 
-def _figure(title: str, subtitle: str, panels: int) -> "tuple[Figure, list[Axes]]":
-    """Return a figure without any global state of matplotlib, and its panels side by side, with room for a legend."""
+def _figure(title: str, subtitle: str, columns: int, rows: int = 1) -> "tuple[Figure, list[list[Axes]]]":
+    """Return a figure without any global state of matplotlib, and rows of panels with room for legends beside them."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    width = _LEFT + _PANEL * max(1, panels) + _LEGEND
-    figure = Figure(figsize=(width, 4.6), dpi=110, facecolor="white")
+    rows, columns = max(1, rows), max(1, columns)
+    width, height = _LEFT + _PANEL * columns + _LEGEND, _HEAD + _ROW * rows + _FOOT
+    figure = Figure(figsize=(width, height), dpi=110, facecolor="white")
     FigureCanvasAgg(figure)
-    axes: list[Axes] = list(figure.subplots(1, max(1, panels), sharey=True, squeeze=False)[0])
-    left, right = _LEFT / width, 1.0 - _LEGEND / width
-    figure.subplots_adjust(left=left, right=right, top=0.8, bottom=0.2, wspace=0.06)
-    figure.text(left, 0.93, title, fontsize=13, fontweight="bold", color=INK)
-    figure.text(left, 0.88, subtitle, fontsize=9.5, color=QUIET)
-    axes[0].set_ylabel("success alone [%]", color=INK)
-    axes[0].set_ylim(-3, 104)
-    for ax in axes:
-        ax.grid(True, color=LINES, lw=0.8)
-        ax.set_axisbelow(True)
-        ax.tick_params(colors=QUIET, length=0, labelsize=9)
-        for side, spine in ax.spines.items():
-            spine.set_visible(side in ("left", "bottom"))
-            spine.set_color("#c8ced6")
-    return figure, axes[:panels]
+    axes: list[list[Axes]] = [list(row) for row in figure.subplots(rows, columns, sharey=True, squeeze=False)]
+    left, right, top = _LEFT / width, 1.0 - _LEGEND / width, 1.0 - _HEAD / height
+    gap = 0.55 / (_ROW - 0.55)
+    figure.subplots_adjust(left=left, right=right, top=top, bottom=_FOOT / height, wspace=0.06, hspace=gap)
+    figure.text(left, 1.0 - 0.32 / height, title, fontsize=13, fontweight="bold", color=INK)
+    figure.text(left, 1.0 - 0.54 / height, subtitle, fontsize=9.5, color=QUIET)
+    for row in axes:
+        row[0].set_ylabel("success alone [%]", color=INK)
+        row[0].set_ylim(-3, 104)
+        for ax in row:
+            _tidy(ax)
+    return figure, axes
+
+
+def _tidy(ax: "Axes") -> None:
+    ax.grid(True, color=LINES, lw=0.8)
+    ax.set_axisbelow(True)
+    ax.tick_params(colors=QUIET, length=0, labelsize=9)
+    for side, spine in ax.spines.items():
+        spine.set_visible(side in ("left", "bottom"))
+        spine.set_color("#c8ced6")
 
 
 def _save(figure: "Figure", path: Path) -> None:

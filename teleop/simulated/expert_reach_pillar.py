@@ -26,7 +26,7 @@ class ReachPillarExpert:
 
     action_dim: ClassVar[int] = 2
     goal_key: ClassVar[str] = "goal_pos"
-    misjudged: ClassVar[tuple[int, ...]] = (0, 2)
+    misjudged: ClassVar[tuple[int, ...]] = (2,)  # who sees the goal too far along the way would pass through it
     style: Style = "nearest"
     """Which way past the pillar; `mixed` goes over in even episodes and under in odd ones, `nearest` the shorter."""
     pace: float = 0.5
