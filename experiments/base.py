@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from robot_hil.actor.arbiter import ArbiterConfig, TailDriver
 from robot_hil.errors import ConfigError
+from robot_hil.help.asking import AskConfig
 from robot_hil.learner.learner import LearnerConfig
 from robot_hil.methods.anchored import Anchored
 from robot_hil.methods.base import Method
@@ -91,6 +92,8 @@ class Experiment:
     committee: str = ""
     """Run folder whose committee (`robot-hil committee RUN`) watches over the robot while it learns: where it is unsure
     it slows down, and asks for help. Empty: nobody does."""
+    ask: AskConfig = AskConfig()
+    """By what else it asks, and how often."""
     practice: Literal["fresh", "graded", "reset_free"] = "fresh"
     """How episodes of training begin: afresh; graded by what is hard, from stored states and guided by a person where
     the robot fails; or where the last one ended, the task and its way back in turn."""

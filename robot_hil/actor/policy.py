@@ -30,6 +30,11 @@ class AgentPolicy:
         """Version of the weights that made the last action; before the first action, of those that will."""
         return self._current[0] if self._current[0] >= 0 else self._newest[0]
 
+    @property
+    def params(self) -> Any:
+        """Weights that made the last action; None before the first."""
+        return self._current[1]
+
     def begin_episode(self, seed: int) -> None:
         """Draw all exploration noise from `seed` from now on, and remember nothing."""
         self._rng = np.random.default_rng(seed)

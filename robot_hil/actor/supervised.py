@@ -20,8 +20,11 @@ class Reliability(Protocol):
         """The next observation is an episode's first."""
         ...
 
-    def reliability(self, obs: Observation, executed: Array | None) -> tuple[float, str]:
-        """Return the reliability in [0, 1] of acting on `obs`, to which `executed` led, and what is unusual."""
+    def reliability(self, obs: Observation, executed: Array | None, driven: bool = False) -> tuple[float, str]:
+        """Return the reliability in [0, 1] of acting on `obs`, to which `executed` led, and what is unusual.
+
+        `driven` says that a person drove then. `executed` is None for an episode's first observation.
+        """
         ...
 
 
@@ -29,19 +32,25 @@ class SupervisedPolicy:
     """Implements `Policy` and `EpisodeAware` around another policy; asked once per period, in the loop's thread.
 
     While slowed it moves `AutonomyConfig.slow` as fast, grippers excepted; while held it proposes to stand still, and
-    `calling` is true until somebody drives. `hold`, where given, is asked to hold the robot itself instead: a person
-    then resumes it, whereupon it goes on slowly. `decided` returns the newest decision, `now` the robot's time [s].
-    `on_change` is told of every change of the level. A deterministic policy, which is being tested, is not supervised.
+    `calling` is true until somebody drives. At the level between, where there is one, it also stands, but goes on
+    slowly while somebody approves: `approves` is shown what it would do (A,), each step, and says whether to.
+
+    `hold`, where given, is asked to hold the robot itself instead: a person then resumes it, which counts as approval
+    where that is a level, and else lets it go on slowly. `decided` returns the newest decision, `now` the robot's time
+    [s]. `on_change` is told of every change of the level. A deterministic policy, which is being tested, is not
+    supervised.
     """
 
     def __init__(
         self, policy: Policy, reliability: Reliability, autonomy: Autonomy, slowed: Array, *,
         decided: Callable[[], Decision | None], now: Callable[[], float],
-        hold: Callable[[str], object] | None = None, on_change: Callable[[Change], object] = lambda change: None,
+        hold: Callable[[str], object] | None = None, approves: Callable[[Array], bool] | None = None,
+        on_change: Callable[[Change], object] = lambda change: None,
     ) -> None:  # fmt: skip
         self.autonomy = autonomy
         self._policy, self._reliability, self._slowed = policy, reliability, slowed
         self._decided, self._now, self._hold, self._on_change = decided, now, hold, on_change
+        self._approves = approves
         self._first = True
         self._held = False
 
@@ -53,7 +62,7 @@ class SupervisedPolicy:
     @property
     def calling(self) -> bool:
         """Whether a person is called to drive."""
-        return self.autonomy.level is Level.HELD
+        return self.autonomy.stands(self._now())
 
     def begin_episode(self, seed: int) -> None:
         """See `EpisodeAware`."""
@@ -69,22 +78,34 @@ class SupervisedPolicy:
         if deterministic:
             return proposal
         now, decision = self._now(), None if self._first else self._decided()
-        if decision is not None and decision.state in _DRIVING:
-            self._told(self.autonomy.pardon(now, "a person drives"))
-        elif self._held:
-            self._told(self.autonomy.pardon(now, "a person said to go on"))
-        self._held = False
-        p, unusual = self._reliability.reliability(obs, None if decision is None else decision.action)
+        driven = decision is not None and decision.state in _DRIVING
+        self._heed(now, proposal, driven)
+        p, unusual = self._reliability.reliability(obs, None if decision is None else decision.action, driven)
         self._first = False
         self._told(self.autonomy.update(now, p, unusual))
-        if self.autonomy.level is Level.HELD:
+        if self.autonomy.stands(now):
             if self._hold is not None:
                 self._held = True
-                self._hold(f"the robot asks for help: {unusual}; resume, then drive, or let it go on slowly")
+                approves = self.autonomy.config.approve_s > 0
+                more = f"each resume approves {self.autonomy.config.approve_s:g} s" if approves else "it goes on slowly"
+                self._hold(f"the robot asks for help: {unusual}; resume, then drive; left alone {more}")
             return np.zeros_like(proposal)
-        if self.autonomy.level is Level.SLOWED:
+        if self.autonomy.level < Level.FULL:
             return np.where(self._slowed, proposal * np.float32(self.autonomy.config.slow), proposal)
         return proposal
+
+    def _heed(self, now: float, proposal: Array, driven: bool) -> None:
+        """Take in what a person did or said since the step before."""
+        resumed, self._held = self._held, False
+        approvable = self.autonomy.config.approve_s > 0
+        if driven:
+            self._told(self.autonomy.pardon(now, "a person drives"))
+        elif resumed and approvable:
+            self._told(self.autonomy.approve(now, "a person approves"))
+        elif resumed:
+            self._told(self.autonomy.pardon(now, "a person said to go on"))
+        elif self.autonomy.level is Level.APPROVED and self._approves is not None and self._approves(proposal):
+            self.autonomy.approve(now, "")
 
     def _told(self, change: Change | None) -> None:
         if change is not None:

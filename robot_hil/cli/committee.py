@@ -62,10 +62,10 @@ class Committee:
         """The next observation is an episode's first."""
         self._before = None
 
-    def reliability(self, obs: Observation, executed: Array | None) -> tuple[float, str]:
+    def reliability(self, obs: Observation, executed: Array | None, driven: bool = False) -> tuple[float, str]:
         """Return the reliability in [0, 1] of acting on `obs`, and in words what is unusual.
 
-        `executed` is the action that led here; it does not count for an episode's first observation.
+        `executed` is the action that led here, whoever drove; it does not count for an episode's first observation.
         """
         now = covariates.look(obs)
         came = np.zeros(self.spec.action.shape[0]) if executed is None else executed

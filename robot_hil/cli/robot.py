@@ -3,7 +3,6 @@
 import logging
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from robot_hil.actor.desk import DeskConfig
@@ -19,7 +18,7 @@ from robot_hil.cli.persons import Persons
 from robot_hil.cli.reward.online import make_reward
 from robot_hil.cli.runfolder import RunFolder
 from robot_hil.cli.status import live_of, row_of, status_of
-from robot_hil.cli.supervise import Supervision
+from robot_hil.cli.supervise import supervision_of
 from robot_hil.clock import Clock, MonotonicClock, VirtualClock
 from robot_hil.console.messages import Status
 from robot_hil.data.disturbance import Disturbed, written
@@ -114,7 +113,7 @@ class Robot:
         self._marks = marks
         self.reward = make_reward(self) if experiment.reward_model else None
         """Tells success from images, None where the environment does."""
-        self.supervision = Supervision(self, Path(experiment.committee), self.policy) if experiment.committee else None
+        self.supervision = supervision_of(self, agent, self._clock)
         """Lets the robot ask for help, None where it never does."""
         self._let_people_come(starts)
         self._guard = Guard(self.gate, self.arbiter) if experiment.realtime and self.operator is None else None

@@ -1,11 +1,10 @@
 """When a robot asks for a person, and when it takes over again: by doubt and foreseen success, within a budget.
 
-ThriftyDAgger (Hoque et al. 2021, arXiv 2109.08273); the threshold of doubt alone is HG-DAgger's (Kelly et al. 2019,
-arXiv 1810.02890). Pure: numbers in, decisions out.
-
-`ThriftyReliability` lets a `SupervisedPolicy` ask by it.
+ThriftyDAgger (Hoque et al. 2021, arXiv 2109.08273). Pure: numbers in, decisions out. `ThriftyReliability` lets a
+`SupervisedPolicy` ask by it.
 """
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -13,15 +12,6 @@ import numpy as np
 
 from robot_hil.data.specs import Array, Observation
 from robot_hil.errors import ConfigError
-
-
-def doubt_at_take_overs(doubts: Array) -> float:
-    """Return HG-DAgger's threshold: the mean of the last quarter of the doubts (n,) at which people took over.
-
-    They are in order of time: at first people take over everywhere. Infinite without any.
-    """
-    last = np.asarray(doubts, np.float64)[3 * len(doubts) // 4 :]
-    return float(last.mean()) if len(last) else float("inf")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +46,10 @@ class Thresholds:
         )
 
 
+NEVER = Thresholds(doubt=float("inf"), unsafe=0.0, safe=0.0, agreement=float("inf"))
+"""Those of a robot that knows too little of itself to ask."""
+
+
 class ThriftyGate:
     """Who should drive; one thread uses it."""
 
@@ -81,29 +75,47 @@ class ThriftyGate:
         return self.asking
 
 
+WINDOW, LEAST = 500, 50
+"""Steps by which the thresholds are set, and how many there must be."""
 Foresight = Callable[[Observation], tuple[Array, float, float]]
 """What the policy would do (A,), its doubt, and the success that it foresees, e.g. an agent's `foresee`."""
 
 
 class ThriftyReliability:
-    """Reliability 0 while the robot asks for a person, else 1; see `robot_hil.actor.supervised.Reliability`."""
+    """Reliability 0 while the robot asks for a person, else 1; see `robot_hil.actor.supervised.Reliability`.
 
-    def __init__(self, foresee: Foresight, thresholds: Thresholds) -> None:
-        self.gate = ThriftyGate(thresholds)
-        self._foresee = foresee
+    The thresholds follow the policy as it learns: at each episode's begin they are taken anew from the newest `WINDOW`
+    steps, with what was thought of them then. Before `LEAST` steps of its own the robot asks for nobody.
+    """
+
+    def __init__(self, foresee: Foresight, budget: float) -> None:
+        if not 0 < budget <= 0.5:
+            raise ConfigError(f"budget is {budget}; it must lie in (0, 0.5].")
+        self.gate = ThriftyGate(NEVER)
+        self._foresee, self._budget = foresee, budget
         self._proposed: Array | None = None
+        self._own: deque[tuple[float, float]] = deque(maxlen=WINDOW)
+        self._apart: deque[float] = deque(maxlen=WINDOW)
 
     def begin_episode(self) -> None:
         """The next observation is an episode's first."""
         self.gate.begin_episode()
         self._proposed = None
+        if len(self._own) >= LEAST:
+            doubts, successes = np.array(self._own).T
+            # Nobody has driven yet: then only what it foresees says when to go on.
+            apart = np.array(self._apart or [float("inf")])
+            self.gate.thresholds = Thresholds.of(doubts, successes, apart, self._budget)
 
-    def reliability(self, obs: Observation, executed: Array | None) -> tuple[float, str]:
-        """Return 0 or 1, and why it asks; what was executed is compared with what was proposed in that step."""
+    def reliability(self, obs: Observation, executed: Array | None, driven: bool = False) -> tuple[float, str]:
+        """Return 0 or 1, and why it asks; what a person drove is compared with what was proposed in that step."""
         distance = None
-        if executed is not None and self._proposed is not None:
+        if driven and executed is not None and self._proposed is not None:
             distance = float(((executed - self._proposed) ** 2).sum())
+            self._apart.append(distance)
         self._proposed, doubt, success = self._foresee(obs)
+        if not (driven or self.gate.asking):  # standing about, it would see the same state again and again
+            self._own.append((doubt, success))
         unsafe = success < self.gate.thresholds.unsafe
         asks = self.gate.update(doubt, success, distance)
         return (0.0 if asks else 1.0), "success is unlikely" if unsafe else "the imitators disagree on what to do"

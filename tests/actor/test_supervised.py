@@ -13,6 +13,8 @@ from robot_hil.protocols import EpisodeAware
 
 PERIOD = 0.1
 SURE, UNSURE, LOST = 1.0, 0.02, 0.001
+PLAIN = AutonomyConfig(smooth_s=0.0)
+APPROVING = AutonomyConfig(smooth_s=0.0, approve_s=1.0)
 
 
 class Full:
@@ -32,20 +34,21 @@ class Said:
     def begin_episode(self):
         self.shown = []
 
-    def reliability(self, obs, executed):
+    def reliability(self, obs, executed, driven=False):
         self.shown.append(None if executed is None else executed.tolist())
+        self.driven = driven
         return self.now, "all is strange"
 
 
 class Rig:
     """A robot's loop as far as the policy sees it."""
 
-    def __init__(self, **options):
+    def __init__(self, config=PLAIN, **options):
         self.t, self.changes, self.said = 0.0, [], Said()
         self.decision = SimpleNamespace(state=ArbiterState.POLICY, action=np.full(A, 0.25, np.float32))
         slowed = np.array([True] * (A - 1) + [False])
         self.policy = SupervisedPolicy(
-            Full(), self.said, Autonomy(AutonomyConfig(smooth_s=0.0), PERIOD), slowed,
+            Full(), self.said, Autonomy(config, PERIOD), slowed,
             decided=lambda: self.decision, now=lambda: self.t, on_change=self.changes.append, **options,
         )  # fmt: skip
         self.policy.begin_episode(0)
@@ -92,7 +95,7 @@ def test_an_operated_robot_is_held_and_goes_on_when_a_person_resumes_it():
     reasons = []
     rig = Rig(hold=reasons.append)
     rig.act(LOST)
-    assert reasons == ["the robot asks for help: all is strange; resume, then drive, or let it go on slowly"]
+    assert reasons == ["the robot asks for help: all is strange; resume, then drive; left alone it goes on slowly"]
     assert rig.act(LOST) == [0.5] * (A - 1) + [1.0]
     assert len(reasons) == 1
 
@@ -109,3 +112,45 @@ def test_a_policy_that_is_tested_is_not_supervised(rig):
     rig.said.now = LOST
     assert rig.policy.act({}, deterministic=True).tolist() == [1.0] * A
     assert not rig.said.shown
+
+
+def test_an_unsure_one_moves_while_somebody_approves_of_what_it_would_do():
+    answers, shown = iter([False, True, True] + [False] * 30), []
+
+    def approves(proposal):
+        shown.append(proposal.tolist())
+        return next(answers)
+
+    rig = Rig(APPROVING, approves=approves)
+    assert rig.act(UNSURE, 12) == [0.5] * (A - 1) + [1.0]
+    assert not shown
+    assert rig.act(UNSURE) == [0.0] * A
+    assert rig.policy.autonomy.level is Level.APPROVED
+    assert rig.policy.calling
+    assert rig.act(UNSURE) == [0.0] * A
+    assert rig.act(UNSURE) == [0.5] * (A - 1) + [1.0]
+    assert not rig.policy.calling
+    assert rig.act(UNSURE, 9) == [0.5] * (A - 1) + [1.0]
+    assert rig.act(UNSURE, 2) == [0.0] * A
+    assert shown[0] == [1.0] * A
+
+
+def test_at_an_operated_robot_each_resume_approves_for_a_second():
+    reasons = []
+    rig = Rig(APPROVING, hold=reasons.append)
+    rig.act(LOST)
+    assert reasons == [
+        "the robot asks for help: all is strange; resume, then drive; left alone each resume approves 1 s"
+    ]
+    assert rig.act(LOST, 10) == [0.5] * (A - 1) + [1.0]
+    assert len(reasons) == 1
+    assert rig.act(LOST) == [0.0] * A
+    assert len(reasons) == 2
+    assert [change.level for change in rig.changes] == [Level.HELD, Level.APPROVED]
+
+
+def test_it_says_whether_a_person_drove(rig):
+    rig.act(SURE, 2, ArbiterState.HUMAN)
+    assert rig.said.driven
+    rig.act(SURE)
+    assert not rig.said.driven

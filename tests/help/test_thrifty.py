@@ -6,16 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from robot_hil.errors import ConfigError
-from robot_hil.help.thrifty import Thresholds, ThriftyGate, ThriftyReliability, doubt_at_take_overs
+from robot_hil.help.thrifty import Thresholds, ThriftyGate, ThriftyReliability
 
 LIMITS = Thresholds(doubt=1.0, unsafe=0.2, safe=0.5, agreement=0.1)
-
-
-def test_doubt_is_judged_by_the_last_quarter_of_the_take_overs() -> None:
-    assert doubt_at_take_overs(np.array([9.0, 9, 9, 9, 9, 9, 1, 2])) == 1.5
-    assert doubt_at_take_overs(np.array([9.0, 3.0])) == 3.0
-    assert doubt_at_take_overs(np.array([7.0])) == 7.0
-    assert doubt_at_take_overs(np.zeros(0)) == float("inf")
 
 
 @given(st.floats(0.01, 0.5), st.integers(0, 10**6))
@@ -45,20 +38,73 @@ def test_it_takes_over_again_only_where_it_agrees_and_is_safe() -> None:
     assert not gate.asking
 
 
+class Robot:
+    """A policy whose doubt and foresight the test tells."""
+
+    def __init__(self, budget: float = 0.1) -> None:
+        self.doubt, self.success = 0.0, 0.9
+        self.asks = ThriftyReliability(lambda obs: (np.full(2, 0.3, np.float32), self.doubt, self.success), budget)
+
+    def live(self, episodes: int, steps: int = 30) -> None:
+        """Act by itself for a while; doubt is 0 to 0.29 in turn, success the other way round."""
+        for _ in range(episodes):
+            self.asks.begin_episode()
+            for step in range(steps):
+                self.doubt, self.success = step / 100, 1 - step / 100
+                self.asks.reliability({}, None)
+
+
+def test_it_asks_for_nobody_before_it_knows_itself() -> None:
+    robot = Robot()
+    robot.live(1)
+    robot.asks.begin_episode()
+    robot.doubt, robot.success = 99.0, 0.0
+    assert robot.asks.reliability({}, None)[0] == 1.0
+
+
+def test_thresholds_are_those_of_its_newest_steps() -> None:
+    robot = Robot(budget=0.1)
+    robot.live(3)
+    robot.asks.begin_episode()
+    limits = robot.asks.gate.thresholds
+    assert limits.doubt == pytest.approx(0.26, abs=0.011)
+    assert limits.unsafe == pytest.approx(0.74, abs=0.011)
+    assert limits.agreement == float("inf")
+
+
 def test_reliability_falls_while_it_asks_and_says_why() -> None:
-    foreseen = iter([(0.0, 0.9), (2.0, 0.9), (0.0, 0.1), (0.0, 0.9), (0.0, 0.9)])
-    robot = ThriftyReliability(lambda obs: (np.full(2, 0.3, np.float32), *next(foreseen)), LIMITS)
-    robot.begin_episode()
+    robot = Robot()
+    robot.live(3)
+    robot.asks.begin_episode()
     far, near = np.float32([-1, 0]), np.float32([0.3, 0.2])
-    said = [robot.reliability({}, executed) for executed in (None, near, far, far, near)]
-    assert [p for p, _ in said] == [1.0, 0.0, 0.0, 0.0, 1.0]
+    course = [(0.0, 0.9, None, False), (2.0, 0.9, near, False), (0.0, 0.1, far, False), (0.0, 0.9, far, True)]
+    said = []
+    for robot.doubt, robot.success, executed, driven in course:
+        said.append(robot.asks.reliability({}, executed, driven))
+    assert [p for p, _ in said] == [1.0, 0.0, 0.0, 1.0]  # how far is too far nobody has shown yet
     assert (said[1][1], said[2][1]) == ("the imitators disagree on what to do", "success is unlikely")
+
+
+def test_who_stands_about_does_not_agree_with_a_person() -> None:
+    robot = Robot()
+    robot.live(3)
+    for _ in range(2):  # a person drives as the robot would, by and large
+        robot.asks.reliability({}, np.float32([0.3, 0.2]), True)
+    robot.asks.begin_episode()
+    robot.doubt, robot.success = 9.0, 0.95
+    assert robot.asks.reliability({}, None)[0] == 0.0
+    robot.doubt = 0.0
+    assert robot.asks.reliability({}, np.zeros(2, np.float32), False)[0] == 0.0
+    assert robot.asks.reliability({}, np.zeros(2, np.float32), True)[0] == 0.0
+    assert robot.asks.reliability({}, np.float32([0.3, 0.3]), True)[0] == 1.0
 
 
 @pytest.mark.parametrize("budget", [0.0, 0.6])
 def test_budgets_that_cannot_be_are_refused(budget: float) -> None:
     with pytest.raises(ConfigError, match=f"budget is {budget}"):
         Thresholds.of(np.ones(1), np.ones(1), np.ones(1), budget)
+    with pytest.raises(ConfigError, match=f"budget is {budget}"):
+        Robot(budget)
 
 
 def test_thresholds_of_nothing_are_refused() -> None:
