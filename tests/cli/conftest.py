@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from cli.runs import signals_kept
 from cli.shell import Shell
 
 
@@ -15,3 +16,10 @@ def shell(tmp_path: Path) -> Iterator[Shell]:
         if process.poll() is None:
             process.kill()
         process.communicate()
+
+
+@pytest.fixture(autouse=True)
+def own_signals() -> Iterator[None]:
+    """Every test gets its signals back, also from what it leaves unfinished."""
+    with signals_kept():
+        yield

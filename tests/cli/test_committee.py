@@ -1,12 +1,12 @@
 """A committee of imitators: made of a run, kept with it, judges new demonstrations and may leave some out."""
 
 import json
-import signal
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from cli.runs import signals_kept
 from cli.shell import Shell, rows
 
 from robot_hil.actor.seeding import Stream
@@ -47,12 +47,8 @@ def recorded(folder: Path, expert: str, demos: int, judge: Path | None = None, s
     """Record demonstrations in one style."""
     experiment, run = task(expert, demos), RunFolder(folder)
     run.create(experiment, ["reach_pillar"], seed)
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
+    with signals_kept():
         record(experiment, run, seed, against=None if judge is None else Against(judge, run))
-    finally:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
     return folder
 
 

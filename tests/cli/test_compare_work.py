@@ -1,7 +1,5 @@
 """A worker of a comparison: every cell once, failures apart, and a stop that costs nothing."""
 
-import signal
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -46,15 +44,6 @@ class StopAfter(StopRequest):
         if self._looks == 0:
             self._request()
         return self.requested
-
-
-@pytest.fixture(autouse=True)
-def handlers() -> Iterator[None]:
-    """Put back who handles signals, which every `StopRequest` takes over."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
 
 
 def begun(plan: Plan, folder: Path) -> Store:

@@ -1,28 +1,25 @@
 """Training that begins its episodes otherwise: from hard states, or where the last one ended."""
 
 import json
-import signal
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
+from cli.runs import episodes_of, run_here
 from cli.shell import rows
 
 from robot_hil.actor.seeding import Stream
 from robot_hil.cli import compose, practice
-from robot_hil.cli.inprocess import InProcess
 from robot_hil.cli.practice import starts_of
 from robot_hil.cli.robot import Robot
 from robot_hil.cli.runfolder import RunFolder
-from robot_hil.cli.signals import StopRequest
 from robot_hil.data.step import Segment, Step
 from robot_hil.errors import ConfigError, StorageError
 from robot_hil.experiments import registry
 from robot_hil.experiments.base import Experiment
 from robot_hil.help.graded import Grade
-from robot_hil.replay.step_log import StepLog
 
 TASK = registry.get("peg_slot")
 
@@ -40,29 +37,9 @@ def task(kind: str, *, demos: int = 0, steps: int = 400, gate: str = "never") ->
     )
 
 
-def run_of(experiment: Experiment, folder: Path) -> Path:
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    run = RunFolder(folder)
-    run.create(experiment, ["peg_slot"], 100)
-    try:
-        InProcess(experiment, run, 100, StopRequest(), lambda: None).run()
-    finally:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
-    return folder
-
-
-def steps_of(folder: Path) -> dict[int, list[Step]]:
-    found: dict[int, list[Step]] = {}
-    with StepLog(folder / "steps") as log:
-        for step in log.steps():
-            found.setdefault(step.episode_id, []).append(step)
-    return found
-
-
 def test_practice_without_resets_goes_on_where_the_last_episode_ended(tmp_path: Path) -> None:
-    folder = run_of(task("reset_free", demos=2, gate="progress"), tmp_path / "run")
-    logged, noted = steps_of(folder), rows(folder / practice.ROWS_FILE)
+    folder = run_here(task("reset_free", demos=2, gate="progress"), tmp_path / "run")
+    logged, noted = episodes_of(folder), rows(folder / practice.ROWS_FILE)
     assert noted[0]["reset"]
     assert {row["goal"] for row in noted} == {"insert", "return"}
     assert [logged[i][0].obs["state"][3] for i in (0, 1)] == [1.0, -1.0]  # one demonstration of each goal

@@ -1,7 +1,6 @@
 """One log, recorded once, teaches by every method; a relearnt run can be stopped, gone on with and evaluated."""
 
 import json
-import signal
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -9,13 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from cli.runs import run_here
 from cli.shell import Shell, interrupt, rows, until
 
-from robot_hil.cli.inprocess import InProcess
 from robot_hil.cli.main import main
 from robot_hil.cli.relearn import Job, Relearning
 from robot_hil.cli.runfolder import RunFolder
-from robot_hil.cli.signals import StopRequest
 from robot_hil.data.step import Segment
 from robot_hil.envs.base import spec_of
 from robot_hil.errors import ConfigError
@@ -41,15 +39,7 @@ def record(folder: Path, *, person: str = "peg_slot", demos: int = 2) -> Path:
         learner=replace(TASK.learner, clone_updates=2, batch_size=8, rounds_per_step=0.01, capacity=500),
         goal=replace(TASK.goal, max_env_steps=150),
     )
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    run = RunFolder(folder)
-    run.create(experiment, ["peg_slot"], 100)
-    try:
-        InProcess(experiment, run, 100, StopRequest(), lambda: None).run()
-    finally:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
-    return folder
+    return run_here(experiment, folder)
 
 
 @pytest.fixture(scope="module")

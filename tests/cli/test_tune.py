@@ -1,14 +1,13 @@
 """A search: trained on tuning seeds, judged on others, stopped and gone on with, and all of it accounted for."""
 
 import json
-import signal
 import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cli.runs import signals_kept
 from cli.shell import Shell
 
 from robot_hil.cli import tune, tune_search
@@ -34,14 +33,6 @@ SMALL = replace(
 SPACE = ("agent.utd=1,2,4", "agent.anchor=0.5..10:log")
 
 
-@pytest.fixture(autouse=True)
-def handlers() -> Iterator[None]:
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
-
-
 def search(root: Path, trials: int, space: tuple[str, ...] = SPACE) -> Search:
     return Search(
         experiment=SMALL, root=root, space=dimensions(space, SMALL), seeds=Seeds(tuning=(100,), test=(0, 1)),
@@ -52,7 +43,8 @@ def search(root: Path, trials: int, space: tuple[str, ...] = SPACE) -> Search:
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
     root = tmp_path_factory.mktemp("tune")
-    result = search(root, 2).run()
+    with signals_kept():
+        result = search(root, 2).run()
     assert result is not None
     return root, result
 

@@ -1,25 +1,21 @@
 """Ways to help in whole runs, from the command line's options to the steps that are stored."""
 
-import signal
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from cli.runs import episodes_of, run_here
 
 from robot_hil.actor.adversary import Schedule
 from robot_hil.actor.sharing import Mode
 from robot_hil.cli import compose
-from robot_hil.cli.inprocess import InProcess
 from robot_hil.cli.operator_options import OperatorOptions
 from robot_hil.cli.options import Train, parse
-from robot_hil.cli.runfolder import RunFolder
-from robot_hil.cli.signals import StopRequest
 from robot_hil.data.disturbance import read
 from robot_hil.data.step import Segment, Step
 from robot_hil.envs.base import spec_of
 from robot_hil.errors import ConfigError
 from robot_hil.experiments import registry
-from robot_hil.replay.step_log import StepLog
 
 TWO_SLOTS = registry.get("peg_two_slots")
 TASK = replace(
@@ -35,19 +31,7 @@ TASK = replace(
 
 def steps_of(folder: Path, operator: OperatorOptions) -> dict[int, list[Step]]:
     """Return the steps of a short run by episode."""
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    run = RunFolder(folder)
-    run.create(TASK, ["peg_two_slots"], 100)
-    try:
-        InProcess(TASK, run, 100, StopRequest(), lambda: None, operator).run()
-    finally:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
-    found: dict[int, list[Step]] = {}
-    with StepLog(folder / "steps") as log:
-        for step in log.steps():
-            found.setdefault(step.episode_id, []).append(step)
-    return found
+    return episodes_of(run_here(TASK, folder, operator))
 
 
 def test_a_run_of_recoveries_and_corrections(tmp_path: Path) -> None:
