@@ -69,23 +69,21 @@ class CalQl(AnchoredRlpd):
         c = self.config
         data = self._q(nn, params, "critic", features, batch["action"])
         bound = nn.where(batch["surveyed"] > 0, batch["mc_return"], nn.array(np.float32(c.value_range[0])))
-        parts, bounded = [], []
-        for kind in _KINDS:
-            actions, log_density = self._sampled(nn, trainer, batch, features, kind)
-            q = self._q_each(nn, params, features, actions)
-            if kind != "uniform":
-                bounded.append(nn.mean(nn.float32(q < bound[:, None])))
-                q = nn.maximum(q, bound[:, None])
-            parts.append(q / c.softness - log_density)
-        over = c.softness * nn.logsumexp(nn.concat(parts, -1), -1)
+        drawn = [self._sampled(nn, trainer, batch, features, kind) for kind in _KINDS]
+        # at once: three calls of the critics took twice as long
+        q = self._q_each(nn, params, features, nn.concat([actions for actions, _ in drawn], 1))
+        uniform, own = q[..., : c.samples], q[..., c.samples :]
+        bounded = nn.mean(nn.float32(own < bound[:, None]))
+        values = nn.concat([uniform, nn.maximum(own, bound[:, None])], -1)
+        over = c.softness * nn.logsumexp(values / c.softness - nn.concat([density for _, density in drawn], -1), -1)
         penalty = nn.sum(nn.mean(over - data, -1))
-        return c.pessimism * penalty, {"penalty": penalty / c.ensemble, "bounded": sum(bounded) / len(bounded)}
+        return c.pessimism * penalty, {"penalty": penalty / c.ensemble, "bounded": bounded}
 
     def _sampled(self, nn: Ops, trainer: Trainer, batch: Batch, features: A, kind: str) -> tuple[A, A]:
         """Return actions (B, K, A), without gradients, and their log-density (B, K)."""
         drawn = batch[f"drawn/{kind}"]
         if kind == "uniform":
-            return drawn, nn.array(np.float32(-self._actions * math.log(2.0)))
+            return drawn, nn.broadcast_to(nn.array(np.float32(-self._actions * math.log(2.0))), drawn.shape[:2])
         if kind == "next":
             features, _ = self._vision.see(nn, trainer.params, batch, "next_obs")
         mean = mlp(nn, trainer.params, "actor", self._actor, nn.stop_gradient(features))[:, None]

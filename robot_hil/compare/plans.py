@@ -16,14 +16,14 @@ def smoke() -> Plan:
     return Plan(
         name="smoke",
         purpose="every method, small: within an hour on two cores",
-        entries=_methods(),
+        entries=_methods(clone_updates=700),
         persons=("competent", "sixty_percent", "thirty_percent"),
         tasks={"peg_slot": 800, "reach_pillar": 600},
         seeds=(0, 1),
         options=(*SMALL, "--demos", "10"),
         points=5,
         trials=10,
-        rounds=400,
+        rounds=300,
         log_by=LOG_BY,
         minutes=57.0,
     )
@@ -119,5 +119,10 @@ def get(name: str) -> Plan:
     return PLANS[name]()
 
 
-def _methods() -> dict[str, tuple[str, ...]]:
-    return {name: ("--method", name) for name in registry.names()}
+def _methods(clone_updates: int | None = None) -> dict[str, tuple[str, ...]]:
+    """Return all methods; those that begin by imitating demonstrations do so for so many updates, if given."""
+    fewer = ("--learner.clone-updates", str(clone_updates)) if clone_updates is not None else ()
+    return {
+        name: ("--method", name, *(fewer if registry.get(name).learner.get("clone_updates") != 0 else ()))
+        for name in registry.names()
+    }

@@ -21,8 +21,8 @@ def crossover_text(rows: Sequence[Row]) -> str:
         ),
     ]
     head = (
-        "**Crossover**: do methods that imitate (no critic tells them what is good) win with a good person, and those "
-        "that learn by reinforcement with a bad one? Mean final success of all methods of a family that have every "
+        "**Crossover**: do methods that imitate win with a good person, and those that learn by reinforcement with a "
+        "bad one? Mean final success of all methods of a family that have every "
         f"person and seed ({_members(rows)}), and the difference, seed by seed."
     )
     return "\n".join([head, "", *lines, "", *(f"- {said}" for said in explained(rows))])

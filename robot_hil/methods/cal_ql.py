@@ -33,7 +33,7 @@ METHOD = Published(
     family="reinforcement",
     view=CalQl(),
     algorithm="cal_ql",
-    agent={"anchor": 0.0, "caution": 0.0, "ensemble": 2, "subset": 2},
-    learner={"critic_warmup": 500},
+    agent={"caution": 0.0, "ensemble": 2, "subset": 2},
+    learner={"critic_warmup": 150},
     needs=("demonstrations", "rewards"),
 )

@@ -30,7 +30,7 @@ class Published:
     source: str
     """Authors, year, where."""
     family: Literal["imitation", "reinforcement"]
-    """Whether there is a critic."""
+    """What trains the policy: what was done, or a critic of what it would do; one that only asks for help does not."""
     view: Method
     """What it makes of the facts."""
     algorithm: str

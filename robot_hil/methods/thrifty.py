@@ -24,7 +24,7 @@ class Thrifty(Pooled):
 METHOD = Published(
     title="as hg_dagger; a critic foresees success, and low values or much doubt call a person",
     source="Hoque et al. 2021, arXiv 2109.08273",
-    family="reinforcement",
+    family="imitation",
     view=Thrifty(),
     algorithm="thrifty",
     learner={"critic_warmup": 0, "gamma": 0.99},

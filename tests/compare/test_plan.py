@@ -137,3 +137,9 @@ def test_command_line_of_a_cell_makes_its_experiment() -> None:
     assert parsed.person.profile == "poor"
     assert parsed.goal.max_env_steps == 300
     assert parsed.eval_episodes == PLAN.final_trials
+
+
+def test_the_small_comparison_imitates_less_at_first_but_only_who_imitates_at_all() -> None:
+    entries, whole = plans.get("smoke").entries, plans.get("methods").entries
+    assert entries["bc"] == (*whole["bc"], "--learner.clone-updates", "700")
+    assert entries["rlpd"] == whole["rlpd"] == ("--method", "rlpd")
