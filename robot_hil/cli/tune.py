@@ -33,8 +33,9 @@ class Tune(options.Common):
     """The best set and the default are compared by these, which nothing else ever sees."""
     human_cost: float = 0.1
     """What a person's help costs: a run that was driven by the person all the time scores so much less."""
-    sampler: Literal["tpe", "random"] = "tpe"
-    """How sets are chosen: by what the earlier ones came to, or by chance."""
+    sampler: Literal["tpe", "random", "evolve"] = "tpe"
+    """How sets are chosen: by what the earlier ones came to, or by chance; or bred from good ones and given up early,
+    for as many trainings as --trials sets take: more sets, of which few see all tuning seeds."""
 
 
 def tune(argv: Sequence[str]) -> int:
@@ -95,6 +96,12 @@ def _of_runs(argv: Sequence[str]) -> list[str]:
     return [*kept, *(name for name in ("--baseline", "--imitation") if name in argv)]
 
 
+def _score_in_words(row: Mapping[str, Any]) -> str:
+    if row["score"] is not None:
+        return f"{row['score']:.3f}"
+    return f"{row['given_up']:.3f} of {row['seeds']}" if "given_up" in row else "refused"
+
+
 def _show(result: Mapping[str, Any]) -> None:
     """Print the table, best first."""
     from rich.console import Console
@@ -105,8 +112,7 @@ def _show(result: Mapping[str, Any]) -> None:
         table.add_column(name, justify="right" if name == "score" else "left", overflow="fold")
     ranked = sorted(result["trials"], key=lambda row: -1.0 if row["score"] is None else -row["score"])
     for row in ranked:
-        score = "refused" if row["score"] is None else f"{row['score']:.3f}"
-        table.add_row(row["name"], score, in_words(row["numbers"]))
+        table.add_row(row["name"], _score_in_words(row), in_words(row["numbers"]))
     console = Console()
     (console if console.is_terminal else Console(width=140)).print(table)
     low, high = result["difference_ci95"]

@@ -15,6 +15,7 @@ from robot_hil.cli.finish import evaluate_run, of_final_policy
 from robot_hil.cli.inprocess import InProcess
 from robot_hil.cli.runfolder import RunFolder
 from robot_hil.cli.signals import StopRequest
+from robot_hil.cli.tune_evolve import BY_CHANCE, bred, goes_on
 from robot_hil.cli.tune_space import Dimension, Seeds, Value, changed, value_of
 from robot_hil.compare.statistics import mean_interval
 from robot_hil.errors import ConfigError, DependencyError
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
     from robot_hil.experiments.base import Experiment
 
 RESULT_FILE, STUDY_FILE = "tune.json", "study.log"
-_BY_CHANCE = 4
-"""Trials before the sampler learns from what the earlier ones came to."""
 DEFAULT = "default"
 """Name of the experiment's own numbers among the trials."""
 
@@ -67,11 +66,11 @@ class Search:
         """Search and test; return the result, None when stopped before its end."""
         default = self._score(DEFAULT, {}, tuning=True)
         study = self._study()
-        while not self.stop and len(_over(study)) < self.trials:
+        while not self.stop and not self._spent(study):
             self._trial(study)
         if self.stop or default is None:
             return None
-        done = {f"trial-{t.number:03d}": t for t in _over(study) if t.value is not None}
+        done = {_name(t.number): t for t in _over(study) if t.value is not None}
         best = max(done, key=lambda name: _value(done[name]), default=None)
         chosen = DEFAULT if best is None or _value(done[best]) <= _mean(default) else best
         numbers = {} if best is None or chosen == DEFAULT else self._numbers(done[best])
@@ -107,9 +106,13 @@ class Search:
             self.refused[number] = str(error)
             study.tell(number, state=optuna.trial.TrialState.FAIL)
             return
-        outcomes = self._score(f"trial-{number:03d}", numbers, tuning=True)
-        if outcomes is not None:
+        outcomes = self._score(_name(number), numbers, tuning=True)
+        if outcomes is None:
+            return
+        if len(outcomes) == len(self.seeds.tuning):
             study.tell(number, _mean(outcomes))
+        else:
+            study.tell(number, state=optuna.trial.TrialState.PRUNED)
 
     def _next(self, study: "Study") -> tuple[int, dict[str, Value]]:
         optuna = optuna_or_raise()
@@ -121,12 +124,14 @@ class Search:
         number = len(study.get_trials())
         # A sampler of its own for each trial: what is chosen depends on the trials before it, not on stops between.
         seed = int(np.random.SeedSequence([self.seed, number]).generate_state(1)[0])
-        samplers = optuna.samplers
-        study.sampler = (
-            samplers.RandomSampler(seed=seed)
-            if self.sampler == "random"
-            else samplers.TPESampler(seed=seed, n_startup_trials=_BY_CHANCE)
-        )
+        if self.sampler == "evolve":
+            tried = [(self._own(), self._scores(DEFAULT))]
+            tried += [(self._numbers(t), scores) for t in _over(study) if (scores := self._scores(_name(t.number)))]
+            study.enqueue_trial(bred(self.space, tried, np.random.default_rng(seed)))
+        elif self.sampler == "random":
+            study.sampler = optuna.samplers.RandomSampler(seed=seed)
+        else:
+            study.sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=BY_CHANCE)
         fresh = study.ask()
         return fresh.number, {one.name: one.suggest(fresh) for one in self.space}
 
@@ -134,10 +139,12 @@ class Search:
         return {one.name: trial.params[one.name] for one in self.space if one.name in trial.params}
 
     def _score(self, name: str, numbers: Mapping[str, Value], *, tuning: bool) -> list[Outcome] | None:
-        """Train with `numbers` and all seeds of one kind; None when stopped."""
+        """Train with `numbers` and the seeds of one kind, as long as that is worth while; None when stopped."""
         experiment = changed(self.experiment, numbers)
-        found = []
+        found: list[Outcome] = []
         for seed in self.seeds.tuning if tuning else self.seeds.test:
+            if tuning and found and not self._goes_on(name, [one.score for one in found]):
+                break
             outcome = self._train(experiment, name, self.seeds.check(seed, tuning=tuning))
             if outcome is None:
                 return None
@@ -163,6 +170,37 @@ class Search:
             self.stop.on_stop = lambda: None
             run.unlock()
 
+    # -- budget --------------------------------------------------------------------------------------------------------
+
+    def _spent(self, study: "Study") -> bool:
+        """Whether the search has had what it may cost: `trials` sets of numbers, or as many trainings as they take."""
+        if self.sampler != "evolve":
+            return len(_over(study)) >= self.trials
+        # What was refused counts as a training: else a space in which nothing works would be searched for ever.
+        return sum(max(1, len(self._scores(_name(t.number)))) for t in _over(study)) >= self._runs
+
+    @property
+    def _runs(self) -> int:
+        return self.trials * len(self.seeds.tuning)
+
+    def _goes_on(self, name: str, scores: Sequence[float]) -> bool:
+        """Return whether a trial with these scores shall have another seed."""
+        if self.sampler != "evolve" or name == DEFAULT:
+            return True
+        others = [self._scores(path.name) for path in sorted(self.root.glob("trial-*")) if path.name != name]
+        left = self._runs - sum(map(len, others)) - len(scores)
+        return left > 0 and goes_on(scores, [self._scores(DEFAULT), *others], len(self.seeds.tuning))
+
+    def _scores(self, name: str) -> list[float]:
+        """Return what the finished trainings of a trial came to, by tuning seed; those of before a stop, too."""
+        found: list[float] = []
+        for seed in self.seeds.tuning:
+            rows = RunFolder(self.root / name / f"seed-{seed}").episodes()
+            if sum(row.phase == "eval" for row in of_final_policy(rows)) < self.experiment.eval_episodes:
+                break
+            found.append(outcome_of(seed, rows, self.human_cost, 0.0).score)
+        return found
+
     # -- result ------------------------------------------------------------------------------------------------------
 
     def _result(
@@ -173,9 +211,11 @@ class Search:
             {"name": DEFAULT, "numbers": self._own(), "score": _mean(default), "tuning": list(default)}
         ]
         for trial in _over(study):
-            name = f"trial-{trial.number:03d}"
+            name, scores = _name(trial.number), self._scores(_name(trial.number))
             row = {"name": name, "numbers": self._numbers(trial), "score": trial.value}
-            if trial.value is None:
+            if trial.value is None and scores:
+                row |= {"given_up": float(np.mean(scores)), "seeds": len(scores)}
+            elif trial.value is None:
                 row["refused"] = self.refused.get(trial.number, "its numbers do not work together")
             rows.append(row)
         differences = [a.score - b.score for a, b in zip(tested, plain, strict=True)]
@@ -219,6 +259,10 @@ def optuna_or_raise() -> Any:
     except ImportError as error:
         raise DependencyError("tuning needs optuna: pip install 'robot_hil[tune]'.") from error
     return optuna
+
+
+def _name(number: int) -> str:
+    return f"trial-{number:03d}"
 
 
 def _over(study: "Study") -> "list[FrozenTrial]":

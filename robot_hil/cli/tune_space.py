@@ -1,5 +1,6 @@
 """What a search may change, and on which seeds it may look: numbers of an experiment by name, and two sets of seeds."""
 
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
@@ -77,6 +78,23 @@ class Dimension:
         if self.whole:
             return int(trial.suggest_int(self.name, int(self.low), int(self.high), log=self.log))
         return float(trial.suggest_float(self.name, self.low, self.high, log=self.log))
+
+    def at(self, place: float) -> Value:
+        """Return the value at `place` in [0, 1] between the first choice and the last, or low and high."""
+        if self.choices:
+            return self.choices[min(int(place * len(self.choices)), len(self.choices) - 1)]
+        low, high = (math.log(self.low), math.log(self.high)) if self.log else (self.low, self.high)
+        value = low + min(max(place, 0.0), 1.0) * (high - low)
+        value = min(max(math.exp(value) if self.log else value, self.low), self.high)
+        return round(value) if self.whole else value
+
+    def where(self, value: Value) -> float:
+        """Return the place of `value`, in [0, 1]; of a choice the middle of its part, of what lies outside the end."""
+        if self.choices:
+            return (self.choices.index(value) + 0.5) / len(self.choices) if value in self.choices else 0.5
+        number = min(max(float(value), self.low), self.high)
+        low, high = (math.log(self.low), math.log(self.high)) if self.log else (self.low, self.high)
+        return ((math.log(number) if self.log else number) - low) / (high - low)
 
 
 def dimensions(texts: Sequence[str], experiment: "Experiment") -> tuple[Dimension, ...]:

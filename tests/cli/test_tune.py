@@ -11,12 +11,13 @@ from cli.runs import signals_kept
 from cli.shell import Shell
 
 from robot_hil.cli import tune, tune_search
+from robot_hil.cli.runfolder import RunFolder
 from robot_hil.cli.signals import StopRequest
 from robot_hil.cli.tune_search import RESULT_FILE, Search, outcome_of
 from robot_hil.cli.tune_space import Seeds, dimensions
 from robot_hil.errors import DependencyError
 from robot_hil.experiments import registry
-from robot_hil.report.metrics import EpisodeRow
+from robot_hil.report.metrics import ACTOR_FILE, EpisodeRow, JsonlSink
 from robot_hil.report.search import plot_search
 
 pytestmark = pytest.mark.xdist_group("tune")
@@ -33,10 +34,12 @@ SMALL = replace(
 SPACE = ("agent.utd=1,2,4", "agent.anchor=0.5..10:log")
 
 
-def search(root: Path, trials: int, space: tuple[str, ...] = SPACE) -> Search:
+def search(
+    root: Path, trials: int, space: tuple[str, ...] = SPACE, tuning: tuple[int, ...] = (100,), sampler: str = "tpe"
+) -> Search:
     return Search(
-        experiment=SMALL, root=root, space=dimensions(space, SMALL), seeds=Seeds(tuning=(100,), test=(0, 1)),
-        trials=trials, sampler="tpe", seed=0, human_cost=0.1, stop=StopRequest(), argv=["peg_slot"],
+        experiment=SMALL, root=root, space=dimensions(space, SMALL), seeds=Seeds(tuning=tuning, test=(0, 1)),
+        trials=trials, sampler=sampler, seed=0, human_cost=0.1, stop=StopRequest(), argv=["peg_slot"],
     )  # fmt: skip
 
 
@@ -99,6 +102,44 @@ def test_numbers_that_do_not_work_together_are_refused_and_the_search_goes_on(tm
     assert "subset is" in result["trials"][1]["refused"]
     assert result["chosen"] == "default"
     assert (result["difference"], result["numbers"]) == (0.0, {})
+
+
+def test_numbers_are_bred_given_up_early_and_cost_as_much_as_so_many_sets(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What trainings come to is told here: the more `anchor`, the better. It is stopped once, and goes on."""
+    trained: list[str] = []
+    stops = [9]
+
+    def train(self: Search, experiment: Any, name: str, seed: int) -> Any:
+        run = self.root / name / f"seed-{seed}"
+        if not run.exists():
+            trained.append(name)
+            run.mkdir(parents=True)
+            good = round(experiment.agent.anchor)
+            rows = [replace(row("eval", i < good, 0), episode_id=i) for i in range(10)]
+            with JsonlSink(run / ACTOR_FILE) as file:
+                for one in rows:
+                    file.write(one)
+        self.stop.requested = len(trained) in stops
+        return None if self.stop else outcome_of(seed, RunFolder(run).episodes(), 0.1, 1.0)
+
+    monkeypatch.setattr(Search, "_train", train)
+    asked = (SPACE, (100, 101, 102), "evolve")
+    made = [replace(search(tmp_path, 4, *asked), experiment=replace(SMALL, eval_episodes=10)) for _ in range(2)]
+    assert made[0].run() is None
+    stops.clear()
+    result = made[1].run()
+    assert result is not None
+    on_tuning_seeds = len([*tmp_path.glob("trial-*/seed-1??")])
+    assert on_tuning_seeds == 4 * 3
+    assert len({*trained}) > 5
+    given_up = [one for one in result["trials"] if "given_up" in one]
+    assert given_up
+    assert {one["seeds"] for one in given_up} == {1}
+    whole = {one["name"]: one["score"] for one in result["trials"] if one["score"] is not None}
+    assert result["tuning_score"] == max(whole.values())
+    assert all(one["given_up"] <= max(whole.values()) for one in given_up)
 
 
 def row(phase: Any, success: bool, human: int) -> EpisodeRow:
