@@ -10,7 +10,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Self
 
 import msgspec
 import zmq
@@ -20,13 +20,14 @@ from robot_hil.data.step import Step
 from robot_hil.errors import RobotHilError, SpecError, TransportError
 from robot_hil.replay.step_log import StepLog
 from robot_hil.transport import protocol
+from robot_hil.transport.background import Background
 from robot_hil.transport.committer import Committed, Committer
 from robot_hil.transport.counters import Counters, IngestInfo
 from robot_hil.transport.group import Group
 from robot_hil.transport.keys import Keys
 from robot_hil.transport.protocol import Progress
 from robot_hil.transport.sessions import Sessions
-from robot_hil.transport.sockets import ServerSocket, Waker
+from robot_hil.transport.sockets import ServerSocket
 
 _log = logging.getLogger(__name__)
 _MESSAGES_PER_GROUP = 256
@@ -37,7 +38,7 @@ _URGENT_EVERY_S = 0.002
 _MAX_REPORTS = 10_000
 
 
-class IngestServer:
+class IngestServer(Background):
     """Receives from any number of actors in a thread of its own. The log is given open and stays the caller's.
 
     Steps reach `drain` only after they are durable in the log, in its order. When more than `max_backlog` of them
@@ -56,6 +57,7 @@ class IngestServer:
         keys: Keys | None = None,
         max_backlog: int = 2048,
     ) -> None:
+        super().__init__()
         self._step_log = log
         self._check = protocol.StepCheck(spec)
         self._run_id = run_id
@@ -72,41 +74,28 @@ class IngestServer:
         self._progress = Progress(step_budget=-1)
         self._counters = Counters()
         self._error: RobotHilError | None = None
-        self._crowded = self._stopping = False
+        self._crowded = False
         self._told, self._told_t = Progress(), -1e9
-        self._thread: threading.Thread | None = None
         self._server: ServerSocket | None = None
-        self._waker = Waker()
 
     @property
     def endpoint(self) -> str:
         """Address in use, with the port the system chose for `tcp://HOST:*`; the wanted one before `start`."""
         return self._server.endpoint if self._server else self._wanted_endpoint
 
-    def start(self) -> "IngestServer":
+    def start(self) -> Self:
         """Listen and receive; legal twice. Raises `TransportError` when the port is in use."""
         if self._thread is None:
             self._server = ServerSocket(self._wanted_endpoint, self._keys, protocol.MAX_MESSAGE)
             self._progress = msgspec.structs.replace(self._progress, steps_ingested=self._step_log.info().steps)
             self._committer.start()
-            self._thread = threading.Thread(target=self._run, name="ingest", daemon=True)
-            self._thread.start()
+            self._work("ingest", self._run)
         return self
 
     def stop(self) -> None:
         """Stop listening; legal twice. Every acknowledged step is in the log; the rest stays with its actor."""
-        self._stopping = True
-        self._waker.wake()
-        if self._thread is not None:
-            self._thread.join()
-            self._committer.stop()
-        self._waker.close()
-
-    def __enter__(self) -> "IngestServer":
-        return self.start()
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
+        super().stop()
+        self._committer.stop()
 
     def drain(self) -> list[Step]:
         """Return and forget the steps that came since the last call, durable already; raises if ingest has failed."""

@@ -7,16 +7,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from robot_hil.data.specs import EnvSpec
 from robot_hil.data.step import Step
 from robot_hil.errors import RobotHilError, SpecError, StorageError, TransportError
 from robot_hil.transport import protocol
+from robot_hil.transport.background import Background
 from robot_hil.transport.delivery import Delivery
 from robot_hil.transport.keys import Keys
 from robot_hil.transport.protocol import Progress
-from robot_hil.transport.sockets import Waker
 
 _log = logging.getLogger(__name__)
 _STEPS_PER_TURN = 32
@@ -44,7 +44,7 @@ class UplinkInfo:
     """Why the learner refuses this actor; empty while it does not."""
 
 
-class Uplink:
+class Uplink(Background):
     """Takes steps from the control loop and never makes it wait.
 
     `put` only queues: encoding, disk and network belong to a thread. The arrays of a step belong to the uplink once
@@ -52,7 +52,8 @@ class Uplink:
 
     A step survives the death of this process before it is sent. It survives a power cut once the learner's disk has it,
     or the actor's, which is waited for at once while no learner is there, and after `sync_after` [s] while one is. At
-    most `window` steps are on their way, or fewer if the learner has many actors.
+    most `window` steps are on their way, or fewer if the learner has many actors. `stop` writes what is queued to disk;
+    `flush` first to wait for the learner.
     """
 
     def __init__(
@@ -70,6 +71,7 @@ class Uplink:
         max_queue: int = 4096,
         sync_after: float = 0.05,
     ) -> None:
+        super().__init__()
         self._check = protocol.StepCheck(spec)
         self._max_queue = max_queue
         self._changed = threading.Condition()
@@ -87,9 +89,6 @@ class Uplink:
         self._queue: deque[tuple[int, Step]] = deque()
         self._put = 0
         self._error: RobotHilError | None = None
-        self._stopping = False
-        self._thread: threading.Thread | None = None
-        self._waker = Waker()
 
     @property
     def epoch(self) -> int:
@@ -111,28 +110,12 @@ class Uplink:
         """Why the uplink is unusable (disk failed) or refused by the learner; None while all is well."""
         return self._error or (TransportError(self._delivery.refused) if self._delivery.refused else None)
 
-    def start(self) -> "Uplink":
+    def start(self) -> Self:
         """Open the spool, begin a new epoch and connect in the background; legal twice. The learner may come later."""
-        if self._thread is not None:
-            return self
-        self._delivery.open(self._waker)
-        self._thread = threading.Thread(target=self._run, name="uplink", daemon=True)
-        self._thread.start()
+        if self._thread is None:
+            self._delivery.open(self._waker)
+            self._work("uplink", self._run)
         return self
-
-    def stop(self) -> None:
-        """Write what is queued to disk and end; legal twice. `flush` first to wait for the learner."""
-        self._stopping = True
-        self._waker.wake()
-        if self._thread is not None:
-            self._thread.join()
-        self._waker.close()
-
-    def __enter__(self) -> "Uplink":
-        return self.start()
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
 
     def put(self, step: Step) -> int:
         """Queue `step` and return its sequence number; tens of microseconds, whatever disk and network do.

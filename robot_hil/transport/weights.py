@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Self
 
 import msgspec
 import numpy as np
@@ -21,8 +21,9 @@ import zmq
 from robot_hil.data.specs import Array
 from robot_hil.errors import RobotHilError, SpecError, TransportError
 from robot_hil.transport import protocol
+from robot_hil.transport.background import Background
 from robot_hil.transport.keys import Keys
-from robot_hil.transport.sockets import ClientSocket, ServerSocket, Waker, check_endpoint, receive_all
+from robot_hil.transport.sockets import ClientSocket, ServerSocket, check_endpoint, receive_all
 
 _log = logging.getLogger(__name__)
 MAX_WEIGHTS_BYTES = 1 << 30
@@ -87,10 +88,11 @@ def decode_params(data: bytes) -> dict[str, Array]:
     return params
 
 
-class WeightPublisher:
+class WeightPublisher(Background):
     """The learner's end. `publish` costs a lock; encoding and sending belong to a thread."""
 
     def __init__(self, *, endpoint: str = "tcp://127.0.0.1:5589", keys: Keys | None = None) -> None:
+        super().__init__()
         self._wanted_endpoint = endpoint
         self._keys = keys
         self._lock = threading.Lock()
@@ -100,10 +102,7 @@ class WeightPublisher:
         self._version = -1
         self._sent = self._refused = 0
         self._error: RobotHilError | None = None
-        self._stopping = False
-        self._thread: threading.Thread | None = None
         self._server: ServerSocket | None = None
-        self._waker = Waker()
 
     @property
     def endpoint(self) -> str:
@@ -120,27 +119,12 @@ class WeightPublisher:
         """Requests that were none."""
         return self._refused
 
-    def start(self) -> "WeightPublisher":
+    def start(self) -> Self:
         """Listen; legal twice. Raises `TransportError` when the port is in use."""
         if self._thread is None:
             self._server = ServerSocket(self._wanted_endpoint, self._keys, protocol.MAX_CONTROL)
-            self._thread = threading.Thread(target=self._run, name="weights-out", daemon=True)
-            self._thread.start()
+            self._work("weights-out", self._run)
         return self
-
-    def stop(self) -> None:
-        """Stop listening; legal twice."""
-        self._stopping = True
-        self._waker.wake()
-        if self._thread is not None:
-            self._thread.join()
-        self._waker.close()
-
-    def __enter__(self) -> "WeightPublisher":
-        return self.start()
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
 
     def publish(self, version: int, params: Mapping[str, Array], *, learner_step: int = 0) -> None:
         """Offer `params` as `version`, which must rise. The arrays belong to the publisher from now on."""
@@ -217,19 +201,17 @@ class WeightPublisher:
                 continue
 
 
-class WeightSubscriber:
+class WeightSubscriber(Background):
     """The actor's end: receives in a thread of its own, `latest` only reads."""
 
     def __init__(self, *, endpoint: str = "tcp://127.0.0.1:5589", keys: Keys | None = None) -> None:
         check_endpoint(endpoint, keys)
+        super().__init__()
         self._endpoint = endpoint
         self._keys = keys
         self._latest: Weights | None = None
         self._received = self._refused = 0
         self._changed = threading.Condition()
-        self._stopping = False
-        self._thread: threading.Thread | None = None
-        self._waker = Waker()
 
     @property
     def received(self) -> int:
@@ -241,30 +223,15 @@ class WeightSubscriber:
         """Messages that were none, or damaged."""
         return self._refused
 
-    def start(self) -> "WeightSubscriber":
+    def start(self) -> Self:
         """Connect in the background; legal twice. The publisher may come later."""
         if self._thread is None:
             client = ClientSocket(self._endpoint, self._keys, MAX_WEIGHTS_BYTES)
-            self._thread = threading.Thread(target=self._run, args=(client,), name="weights-in", daemon=True)
-            self._thread.start()
+            self._work("weights-in", lambda: self._run(client))
         return self
 
-    def stop(self) -> None:
-        """Disconnect; legal twice. `latest` keeps its value."""
-        self._stopping = True
-        self._waker.wake()
-        if self._thread is not None:
-            self._thread.join()
-        self._waker.close()
-
-    def __enter__(self) -> "WeightSubscriber":
-        return self.start()
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
-
     def latest(self) -> Weights | None:
-        """Return the newest weights; None before any came. Never blocks."""
+        """Return the newest weights, also after `stop`; None before any came. Never blocks."""
         return self._latest
 
     def wait(self, newer_than: int, timeout: float) -> Weights | None:
