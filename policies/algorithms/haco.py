@@ -7,7 +7,7 @@ import numpy as np
 from robot_hil.data.specs import Array, EnvSpec
 from robot_hil.errors import ConfigError
 from robot_hil.policies import losses
-from robot_hil.policies.algorithms.anchored import AnchoredRlpd
+from robot_hil.policies.algorithms.overridden import Overridden
 from robot_hil.policies.base import Group, Trainer
 from robot_hil.policies.config import AnchoredConfig
 from robot_hil.policies.nets.mlp import MlpSpec, init_mlp, mlp
@@ -34,7 +34,7 @@ class HacoConfig(AnchoredConfig):
             )
 
 
-class Haco(AnchoredRlpd):
+class Haco(Overridden):
     """Nothing is rewarded; values come from a_h being preferred to the overridden a_pi (I marks such rows).
 
         critics   min TD + proxy_weight E[ -I (Q(s, a_h) - max(Q(s, a_pi), low)) ]
@@ -63,15 +63,9 @@ class Haco(AnchoredRlpd):
         c = self.config
         return super().groups | {"cost": Group(names=("cost/",), rate=c.learning_rate, clip_norm=c.clip_norm)}
 
-    def _critic_extra(
-        self, nn: Ops, trainer: Trainer, params: Params, batch: Batch, features: A
-    ) -> tuple[A, dict[str, A]]:
+    def _unlike(self, nn: Ops, human: A, policy: A) -> A:
         c = self.config
-        human = self._q(nn, params, "critic", features, batch["action"])
-        policy = self._q(nn, params, "critic", features, batch["action_policy"])
-        better = human - nn.maximum(policy, nn.array(np.float32(c.value_range[0])))
-        gap = nn.sum(nn.mean(batch["overridden"] * better, -1))
-        return -c.proxy_weight * gap, {"proxy_gap": gap / c.ensemble}
+        return c.proxy_weight * (nn.maximum(policy, nn.array(np.float32(c.value_range[0]))) - human)
 
     def _update_critic(self, nn: Ops, trainer: Trainer, batch: Batch, target: A) -> tuple[A, dict[str, A]]:
         features, metrics = super()._update_critic(nn, trainer, batch, target)

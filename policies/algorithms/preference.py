@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from robot_hil.errors import ConfigError
-from robot_hil.policies.algorithms.anchored import AnchoredRlpd
+from robot_hil.policies.algorithms.overridden import Overridden
 from robot_hil.policies.base import Trainer
 from robot_hil.policies.config import AnchoredConfig
 from robot_hil.policies.nets.mlp import mlp
@@ -33,7 +33,7 @@ class PreferenceConfig(AnchoredConfig):
             )
 
 
-class Preference(AnchoredRlpd):
+class Preference(Overridden):
     """Anchored RLPD with Bradley and Terry's likelihood of preferring a_h to the overridden a_pi (I marks such rows).
 
     Each critic's loss gains ranking E[ -I log sigma((Q(s, a_h) - Q(s, a_pi)) / T) ] (Christiano et al. 2017,
@@ -44,15 +44,8 @@ class Preference(AnchoredRlpd):
 
     config: PreferenceConfig
 
-    def _critic_extra(
-        self, nn: Ops, trainer: Trainer, params: Params, batch: Batch, features: A
-    ) -> tuple[A, dict[str, A]]:
-        c = self.config
-        human = self._q(nn, params, "critic", features, batch["action"])
-        policy = self._q(nn, params, "critic", features, batch["action_policy"])
-        unlikely = nn.softplus((policy - human) / c.ranking_scale)
-        loss = nn.sum(nn.mean(batch["overridden"] * unlikely, -1))
-        return c.ranking * loss, {"ranking_loss": loss / c.ensemble}
+    def _unlike(self, nn: Ops, human: A, policy: A) -> A:
+        return self.config.ranking * nn.softplus((policy - human) / self.config.ranking_scale)
 
     def _actor_loss(
         self, nn: Ops, trainer: Trainer, params: Params, batch: Batch, features: A, noise: A

@@ -3,10 +3,9 @@
 from dataclasses import dataclass
 
 from robot_hil.errors import ConfigError
-from robot_hil.policies.algorithms.anchored import AnchoredRlpd
-from robot_hil.policies.base import Trainer
+from robot_hil.policies.algorithms.overridden import Overridden
 from robot_hil.policies.config import AnchoredConfig
-from robot_hil.policies.ops import A, Batch, Ops, Params
+from robot_hil.policies.ops import A, Ops
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +24,7 @@ class PvpConfig(AnchoredConfig):
             raise ConfigError(f"proxy is {self.proxy}, must be > 0; proxy_weight {self.proxy_weight}, must be >= 0.")
 
 
-class Pvp(AnchoredRlpd):
+class Pvp(Overridden):
     """Adds to the TD error of each critic c E[ I ((Q(s, a_h) - B)^2 + (Q(s, a_pi) + B)^2) ].
 
     I marks where people overrode the policy's proposal a_pi. Demonstrations, which the paper does not have, get no
@@ -34,15 +33,9 @@ class Pvp(AnchoredRlpd):
 
     config: PvpConfig
 
-    def _critic_extra(
-        self, nn: Ops, trainer: Trainer, params: Params, batch: Batch, features: A
-    ) -> tuple[A, dict[str, A]]:
+    def _unlike(self, nn: Ops, human: A, policy: A) -> A:
         c = self.config
-        human = self._q(nn, params, "critic", features, batch["action"])
-        policy = self._q(nn, params, "critic", features, batch["action_policy"])
-        error = batch["overridden"] * ((human - c.proxy) ** 2 + (policy + c.proxy) ** 2)
-        loss = nn.sum(nn.mean(error, -1))
-        return c.proxy_weight * loss, {"proxy_loss": loss / c.ensemble}
+        return c.proxy_weight * ((human - c.proxy) ** 2 + (policy + c.proxy) ** 2)
 
 
 CONFIG, ALGORITHM = PvpConfig, Pvp

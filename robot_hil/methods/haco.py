@@ -6,23 +6,18 @@ from dataclasses import dataclass
 import numpy as np
 
 from robot_hil.data.specs import Array
-from robot_hil.methods.base import Columns, Method
-from robot_hil.methods.proposals import proposals
+from robot_hil.methods.base import Columns
 from robot_hil.methods.published import Published
+from robot_hil.methods.reward_free import RewardFree
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Haco(Method):
+class Haco(RewardFree):
     """No reward at all; the first step of an intervention costs 1 - cos(a_pi, a_h): turning round is worst."""
 
-    def reward(self, columns: Columns) -> tuple[Array, Array, Array]:
-        """See the class."""
-        reward, mask, cut = Method.reward(self, columns)
-        return np.zeros_like(reward), mask, cut
-
     def aux(self, columns: Columns) -> Mapping[str, Array]:
-        """Add what the policy proposed, and what take-overs cost, in [0, 2]; where either stands still it is 1."""
-        found = proposals(columns)
+        """As `RewardFree`, and what take-overs cost, in [0, 2]; where either stands still it is 1."""
+        found = RewardFree.aux(self, columns)
         policy, human = found["action_policy"], columns["action_executed"]
         sizes = np.linalg.norm(policy, axis=1) * np.linalg.norm(human, axis=1)
         alike = (policy * human).sum(1) / np.maximum(sizes, 1e-6)
@@ -36,7 +31,7 @@ METHOD = Published(
     family="reinforcement",
     view=Haco(),
     algorithm="haco",
-    agent={"anchor": 0.0, "caution": 0.0, "value_range": (-10.0, 10.0)},
-    learner={"gamma": 0.99},
+    agent={"anchor": 30.0, "anchor_half_life": 0, "value_range": (-10.0, 10.0)},
+    learner={"gamma": 0.9},
     needs=("interventions", "proposals"),
 )

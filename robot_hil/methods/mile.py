@@ -20,7 +20,8 @@ class Mile(Pooled):
     The robot's last `window_steps` before a take-over say nothing: that a person had not reacted yet is no approval.
     """
 
-    window_steps: int = 3
+    window_steps: int = 15
+    """As long as a person watches a robot that gets nowhere. A shorter one takes hanging in one place for approved."""
 
     def __post_init__(self) -> None:
         Pooled.__post_init__(self)

@@ -7,38 +7,30 @@ import numpy as np
 
 from robot_hil.data.specs import Array
 from robot_hil.methods.base import Columns, Method
-from robot_hil.methods.proposals import proposals
 from robot_hil.methods.published import Published
+from robot_hil.methods.reward_free import RewardFree
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pvp(Method):
+class Pvp(RewardFree):
     """No reward at all: the proxy values that the algorithm gives to what people did are passed on by TD learning.
 
     Nothing is learnt by TD from the step at which control passes between policy and person, as published. Half of each
-    batch are interventions; demonstrations stand in while there are none. With `task_reward` the task's own reward is
-    kept; returns then reach above the proxy value.
+    batch are people's, demonstrations among them. With `task_reward` the task's own reward is kept, and its ends count;
+    returns then reach above the proxy value.
     """
 
     task_reward: bool = False
 
-    def share(self, pools: Mapping[str, int], step: int) -> Mapping[str, float]:
-        """See the class."""
-        return {"demo": 0.0, "intervention": 1.0 - self.online_share, "online": self.online_share}
-
     def reward(self, columns: Columns) -> tuple[Array, Array, Array]:
         """See the class."""
-        reward, mask, cut = Method.reward(self, columns)
-        return (reward if self.task_reward else np.zeros_like(reward)), mask, cut
+        return Method.reward(self, columns) if self.task_reward else RewardFree.reward(self, columns)
 
     def aux(self, columns: Columns) -> Mapping[str, Array]:
-        """Add what the policy proposed, and where control passes on."""
-        return {**proposals(columns), "switch": columns["handover"].astype(np.float32)}
-
-    def weights(self, batch: Mapping[str, Array]) -> tuple[Array, Array]:
-        """See the class."""
-        critic, actor = Method.weights(self, batch)
-        return critic - batch["switch"], actor
+        """As `RewardFree`; TD does not learn from where control passes on either."""
+        found = RewardFree.aux(self, columns)
+        followed = np.ones_like(found["followed"]) if self.task_reward else found["followed"]
+        return {**found, "followed": followed * ~columns["handover"]}
 
 
 METHOD = Published(
@@ -47,7 +39,7 @@ METHOD = Published(
     family="reinforcement",
     view=Pvp(),
     algorithm="pvp",
-    agent={"anchor": 0.0, "caution": 0.0, "value_range": (-1.0, 1.0)},
-    learner={"gamma": 0.99},
+    agent={"anchor": 30.0, "anchor_half_life": 0, "value_range": (-1.0, 1.0)},
+    learner={"gamma": 0.9},
     needs=("interventions", "proposals"),
 )

@@ -1,12 +1,15 @@
 """RLIF (Luo et al. 2023, arXiv 2311.12996): being taken over is what costs, and nothing else need be known."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from robot_hil.data.specs import Array
+from robot_hil.data.step import Segment
 from robot_hil.errors import ConfigError
 from robot_hil.methods.base import Columns, Method
+from robot_hil.methods.executed import executed
 from robot_hil.methods.pooled import Pooled
 from robot_hil.methods.published import Published
 
@@ -15,9 +18,9 @@ from robot_hil.methods.published import Published
 class Rlif(Pooled):
     """r(s, a) = -1 where the policy acted and the person took over next, else 0; demonstrations and corrections have 0.
 
-    An intervention ends nothing, so returns lie in [-1 / (1 - gamma), 0]. Whoever corrects badly is not
-    imitated: the policy only learns to be interrupted seldom. Every executed step is there once, the last of an episode
-    too; all rows are drawn alike.
+    An intervention ends nothing, so returns lie in [-1 / (1 - gamma), 0]. Whoever corrects badly is not imitated: the
+    policy only learns to be interrupted seldom; of people it imitates the demonstrations alone. Every executed step is
+    there once, the last of an episode too; all rows are drawn alike.
 
     A person needs time to react: `window_steps` spreads the cost evenly over as many policy steps before the
     take-over, as far as there are any. With `alone` off it is added to the task's own reward.
@@ -40,6 +43,10 @@ class Rlif(Pooled):
         price = guilty * np.float32(self.cost / self.window_steps)
         return (-price if self.alone else reward - price), mask, cut
 
+    def aux(self, columns: Columns) -> Mapping[str, Array]:
+        """Imitate demonstrations alone."""
+        return {"imitate": executed(columns) * (columns["segment"] == Segment.DEMO)}
+
 
 METHOD = Published(
     title="being taken over is the only reward, -1; people who correct badly are not imitated",
@@ -47,7 +54,7 @@ METHOD = Published(
     family="reinforcement",
     view=Rlif(),
     algorithm="anchored",
-    agent={"anchor": 0.0, "value_range": (-100.0, 1.0)},
+    agent={"anchor_half_life": 0, "value_range": (-100.0, 1.0)},
     learner={"gamma": 0.99},
     needs=("interventions",),
 )

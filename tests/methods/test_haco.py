@@ -21,3 +21,10 @@ def test_a_policy_that_stands_still_costs_one() -> None:
 
 def test_nothing_is_rewarded() -> None:
     assert not Haco().reward(columns("d.h", **{"reward/env": np.ones(3, np.float32)}))[0].any()
+
+
+def test_that_an_episode_ended_is_no_value() -> None:
+    facts = columns("d.h", terminated=np.array([False, False, True]))
+    critic, actor = Haco().weights({**Haco().aux(facts), "reward": np.zeros(3)})
+    assert critic.tolist() == [1, 1, 0]
+    assert actor.tolist() == [1, 1, 1]

@@ -1,9 +1,11 @@
 """PVP's view: no reward, what was overridden, no TD where control passes on."""
 
 import numpy as np
+import pytest
 from methods.made import columns
 
 from robot_hil.data.specs import Array
+from robot_hil.errors import ConfigError
 from robot_hil.methods.proposals import proposals
 from robot_hil.methods.pvp import Pvp
 
@@ -35,13 +37,30 @@ def test_nothing_is_rewarded_unless_that_is_asked_for() -> None:
     assert Pvp(task_reward=True).reward(facts)[0].tolist() == [0, 0, 0, 0, 0, 0, 1]
 
 
-def test_a_step_that_hands_over_teaches_no_td() -> None:
-    facts = columns("..hh.")
-    critic, actor = Pvp().weights({**Pvp().aux(facts), "reward": np.zeros(5)})
-    assert critic.tolist() == [1, 0, 1, 0, 1]
-    assert actor.tolist() == [1] * 5
+def test_a_proposal_that_was_about_what_the_person_did_was_not_overridden() -> None:
+    facts = columns(".hhh", action_executed=np.float32([[0.5, 0]] * 4))
+    facts["action_policy"] = np.float32([[-1, 0], [0.3, 0], [0.1, 0], [0.5, 0.3]])
+    assert Pvp().aux(facts)["overridden"].tolist() == [0, 0, 1, 1]
+    assert Pvp(least_difference=0.0).aux(facts)["overridden"].tolist() == [0, 1, 1, 1]
+    with pytest.raises(ConfigError, match="least_difference is -1"):
+        Pvp(least_difference=-1.0)
 
 
-def test_half_of_a_batch_are_interventions() -> None:
-    shares = {"demo": 0.0, "intervention": 0.5, "online": 0.5}
+def td_weights(method: Pvp, **more: object) -> tuple[list[float], list[float]]:
+    """Weights of five steps, of which the last ended the task."""
+    facts = columns("..hh.", terminated=np.array([False] * 4 + [True]), **more)
+    critic, actor = method.weights({**method.aux(facts), "reward": np.zeros(5)})
+    return critic.tolist(), actor.tolist()
+
+
+def test_neither_handing_over_nor_an_end_that_nobody_explains_teaches_by_td() -> None:
+    assert td_weights(Pvp()) == ([1, 0, 1, 0, 0], [1] * 5)
+
+
+def test_an_end_that_was_rewarded_teaches() -> None:
+    assert td_weights(Pvp(task_reward=True))[0] == [1, 0, 1, 0, 1]
+
+
+def test_half_of_a_batch_are_peoples() -> None:
+    shares = {"demo": 0.375, "intervention": 0.125, "online": 0.5}
     assert Pvp().share({"demo": 9, "intervention": 3, "online": 20}, 0) == shares

@@ -43,6 +43,12 @@ def test_all_rows_are_drawn_alike() -> None:
     }  # fmt: skip
 
 
+def test_corrections_are_not_imitated() -> None:
+    found = Rlif().aux(columns("dd|..hh.", verdict=np.uint8([0] * 7)))["imitate"]
+    assert found.tolist() == [1, 1, 0, 0, 0, 0, 0]
+    assert found.dtype == np.float32
+
+
 @pytest.mark.parametrize(("make", "named"), [(lambda: Rlif(cost=-1.0), "-1.0"), (lambda: Rlif(window_steps=0), "is 0")])
 def test_settings_that_cannot_work_are_refused(make, named: str) -> None:
     with pytest.raises(ConfigError, match=named):
