@@ -1,9 +1,14 @@
 """Two ways to correct a policy with a systematic error (DexCap, Wang et al. 2024): adding to it, or taking over.
 
-A policy imitates a person who sees the slot 15 mm off, so that it always jams. Then somebody helps in 30 episodes:
-adding 0.3 of what the hand does (mode `residual`), or taking over. Either policy is taught again with half of each
-batch from these corrections; the one of takeovers once more with all data as one pool. Effort is the sum of
-|command of the hand| over the steps.
+A policy imitates a person who sees the slot 15 mm off, so that it jams. Then somebody helps in 30 episodes: adding 0.3
+of what the hand does (mode `residual`), or taking over, both as soon as ten more such steps would jam. Either policy is
+taught again with half of each batch from these corrections; the one of takeovers once more with all data as one pool.
+Effort is the sum of |command of the hand| over the steps.
+
+Changed on tuning seeds 100 to 102: the slot forgives 10 mm, not 4. The policy sees the true slot and steers back to its
+wrong place with all that it is off by; to hold it 15 mm away took more than the 0.3 of the range that may be added, so
+that the person pushed all the time and the peg jammed nevertheless (helped 0.40 of the episodes, effort 3 times that of
+taking over). In a slot of 10 mm it still jams, and a push of some millimetres is enough.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,19 +16,21 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
-from lab import Claim, Episode, Size, Workplace, main, rate, taught, trials
+from lab import Claim, Episode, Size, Slot, Workplace, main, rate, taught, trials
 
 from robot_hil.actor.sharing import Mode
-from robot_hil.envs.toy.peg_slot import TOLERANCE, make_env
+from robot_hil.envs.toy.env import ToyEnv
 from robot_hil.methods.base import Method
 from robot_hil.methods.bc import Bc
 from robot_hil.teleop.simulated.adding import AddingPerson
 from robot_hil.teleop.simulated.expert_peg_slot import PegSlotExpert
-from robot_hil.teleop.simulated.gates import PredictedFailureGate
+from robot_hil.teleop.simulated.gates import ImminentGate
 from robot_hil.teleop.simulated.profile import STEADY
 
-OFFSET_M = 0.015
+OFFSET_M, TOLERANCE = 0.015, 0.01
 DEMOS, HELPED, UPDATES, TRIALS, GAIN = 20, 30, 2000, 50, 0.3
+HORIZON = 10
+"""Steps that who helps looks ahead."""
 CAREFUL_HAND = replace(
     STEADY, dwell_steps=0, reaction_steps=1, reaction_jitter=0, max_hold_steps=80, release_margin=40.0
 )
@@ -41,15 +48,15 @@ class Half(Method):
 
 def measure(seed: int, size: Size) -> Mapping[str, float]:
     """Return success, effort and jumps of both ways."""
-    env = make_env()
-    spec, expert, updates = env.env_spec, PegSlotExpert(), size.of(UPDATES)
+    env = ToyEnv(Slot(tolerance=TOLERANCE))
+    spec, expert, updates = env.env_spec, PegSlotExpert(tolerance=TOLERANCE), size.of(UPDATES)
     place = Workplace(env, seed)
     wrong = replace(STEADY, bias=OFFSET_M / TOLERANCE, dwell_steps=0)
     first = place.demonstrations(place.person(expert, wrong), size.of(DEMOS), failures=True)
     policy = taught(spec, first, seed, updates)
     found = {"before": rate(trials(env, policy, seed + 1000, size.of(TRIALS)))}
     for name, mode in (("takeover", Mode.TAKEOVER), ("residual", Mode.RESIDUAL)):
-        place, gate = Workplace(env, seed, mode=mode, gain=GAIN), PredictedFailureGate(expert)
+        place, gate = Workplace(env, seed, mode=mode, gain=GAIN), ImminentGate(expert, horizon=HORIZON)
         person = (
             AddingPerson(expert, gate, CAREFUL_HAND, env.privileged, place.clock, gain=GAIN)
             if mode is Mode.RESIDUAL

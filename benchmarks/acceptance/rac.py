@@ -3,20 +3,24 @@
 Two slots in turn. A policy imitates 20 demonstrations; then three arms get equally many human frames: (i) more
 demonstrations, (ii) HG-DAgger, where the person corrects and the policy resumes, (iii) RaC, where the person lifts the
 peg clear, fills the slot, and the episode ends. Both correct in three rounds with training in between; every policy
-gets as many updates.
+gets as many updates. A policy that is seldom stuck needs little help, so a round ends after 120 trials, too: what
+counts is then the smaller number of frames, of all three arms the first so many.
+
+The test seeds are 5, 6 and 7: the person's hand was made cleaner after a look at seed 0.
 """
 
 from collections.abc import Mapping
 from dataclasses import replace
 
-from lab import Claim, Size, Workplace, human_frames, main, taught, trials
+from lab import Claim, Episode, Size, Slot, Workplace, first_frames, human_frames, main, taught, trials
 
-from robot_hil.envs.toy.peg_slot import make_env
+from robot_hil.envs.toy.env import ToyEnv
 from robot_hil.teleop.simulated.expert_peg_slot import PegSlotExpert
 from robot_hil.teleop.simulated.gates import ProgressGate
 from robot_hil.teleop.simulated.profile import COMPETENT
 from robot_hil.teleop.simulated.recovering import RecoveringPerson
 
+TESTS = 5, 6, 7
 DEMOS, FRAMES, ROUNDS, UPDATES, TRIALS = 20, 900, 3, 2000, 50
 HORIZONS = (80, 120, 160)
 """Steps allowed."""
@@ -28,12 +32,13 @@ CLEAN = replace(COMPETENT, noise=0.04, blunder_rate=0.0)
 
 def measure(seed: int, size: Size) -> Mapping[str, float]:
     """Return success and recoveries of the three arms."""
-    env = make_env(slots=2)
+    env = ToyEnv(Slot(slots=2))
     spec, expert = env.env_spec, PegSlotExpert()
-    place = Workplace(env, seed)
-    first = place.demonstrations(place.person(expert, CLEAN), size.of(DEMOS))
+    classroom = Workplace(env, seed)
+    demonstrator = classroom.person(expert, CLEAN)
+    first = classroom.demonstrations(demonstrator, size.of(DEMOS))
     frames, updates = size.of(FRAMES), size.of(UPDATES)
-    data = {"demos": place.demonstrations(place.person(expert, CLEAN), frames=frames)}
+    data: dict[str, list[Episode]] = {}
     for name in ("resume", "rac"):
         place = Workplace(env, seed, rac=name == "rac")
         gate = ProgressGate(patience=PATIENCE)
@@ -47,6 +52,9 @@ def measure(seed: int, size: Size) -> Mapping[str, float]:
             policy = taught(spec, [*first, *data[name]], seed, updates)
             missing = (turn + 1) * frames // ROUNDS - human_frames(data[name])
             data[name] += place.helped(policy, person, frames=max(1, missing))
+    equal = min(frames, *map(human_frames, data.values()))
+    data = {name: first_frames(episodes, equal) for name, episodes in data.items()}
+    data["demos"] = classroom.demonstrations(demonstrator, frames=equal)
     found: dict[str, float] = {}
     for name, extra in data.items():
         policy = taught(spec, [*first, *extra], seed, updates)
@@ -80,4 +88,4 @@ CLAIMS = (
 )
 
 if __name__ == "__main__":
-    main("rac", CLAIMS, measure, __doc__)
+    main("rac", CLAIMS, measure, __doc__, TESTS)

@@ -10,14 +10,16 @@ import pytest
 from robot_hil.actor.adversary import Schedule
 from robot_hil.actor.seeding import Stream
 from robot_hil.data.step import Segment
-from robot_hil.envs.toy.peg_slot import make_env
+from robot_hil.envs.toy.env import ToyEnv
+from robot_hil.envs.toy.peg_slot import DEPTH, make_env
 from robot_hil.teleop.simulated.expert_peg_slot import PegSlotExpert
 from robot_hil.teleop.simulated.gates import ProgressGate
 from robot_hil.teleop.simulated.profile import COMPETENT
 
 sys.path.append(str(Path(__file__).resolve().parents[2] / "benchmarks" / "acceptance"))
 
-from lab import Claim, Size, Workplace, human_frames, interval, rate, rows_of, taught, trials
+from adversary import REACTION, settled
+from lab import Claim, Size, Slot, Workplace, first_frames, human_frames, interval, rate, rows_of, taught, trials
 
 
 def test_demonstrations_teach_a_policy_that_can_be_tried_and_helped():
@@ -56,3 +58,45 @@ def test_an_interval_holds_the_mean_and_none_of_one_value_is_wide():
 
 def test_a_quick_run_is_a_tenth_and_never_nothing():
     assert (Size().of(20), Size(share=0.1).of(20), Size(share=0.1).of(3)) == (20, 2, 1)
+
+
+def test_the_first_episodes_with_so_many_frames():
+    env = make_env()
+    place = Workplace(env, 0)
+    three = place.demonstrations(place.person(PegSlotExpert(), COMPETENT), 3)
+    assert first_frames(three, 0) == []
+    assert first_frames(three, 1) == three[:1]
+    assert first_frames(three, len(three[0]) + 1) == three[:2]
+    assert first_frames(three, 10_000) == three
+
+
+@pytest.mark.parametrize("slots", [1, 2])
+@pytest.mark.parametrize("side", [-1, 1])
+@pytest.mark.parametrize("place", [-0.15, -0.011, 0.0, 0.0707, 0.13])
+def test_a_peg_that_leans_on_the_side_of_its_slot_is_in_it(slots, side, place):
+    env = ToyEnv(Slot(slots=slots))
+    env.reset(seed=0)
+    state = env.snapshot()
+    state["scene"] |= {"x": place, "z": -0.02, "slots": (place, place + 0.12)[:slots]}
+    env.reset(options={"state": state})
+    for _ in range(3):
+        env.step(np.array([side, -0.3]))
+    scene = env.snapshot()["scene"]
+    assert (scene["z"], scene["stage"]) == (-DEPTH, 1)
+    env.step(np.array([side, -0.3]))
+    assert env.snapshot()["scene"]["stage"] == 1
+
+
+def test_the_steps_in_which_a_person_still_reacts_are_left_out():
+    env = make_env()
+    place = Workplace(env, 0)
+    person = place.person(PegSlotExpert(), COMPETENT)
+    often = Schedule(kinds=("object",), rate=1.0, most=1, first_step=3)
+    episodes = [place.episode(Stream.DEMO, None, person, schedule) for schedule in (None, often)]
+    view = settled(episodes)
+    columns = {
+        "episode_id": np.repeat([0, 1], [len(steps) for steps in episodes]),
+        "step_index": np.concatenate([[step.step_index for step in steps] for steps in episodes]),
+    }
+    left_out = columns["step_index"][view.aux(columns)["imitate"] == 0.0]
+    assert left_out.tolist() == list(range(3, 3 + REACTION))
