@@ -90,3 +90,10 @@ def test_measures_survive_a_file(found: Measures) -> None:
 def test_what_is_no_measures_is_refused(content: dict[str, object]) -> None:
     with pytest.raises(StorageError, match="no measures"):
         parse(content)
+
+
+def test_a_result_without_processor_time_is_read_as_well() -> None:
+    content = json.loads(json.dumps(plain(measures([(1, 2)]))))
+    del content["cpu_s"]
+    assert parse(content).cpu_s == 0.0
+    assert measure([episode("eval", 10)], 1.0, 0.5).cpu_s == 0.5

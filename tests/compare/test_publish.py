@@ -76,6 +76,22 @@ def test_without_a_checkout_only_the_folder_is_written(somewhere: bool, tmp_path
     assert all(path.exists() for path in written)
 
 
+def test_what_it_took_is_told_with_seeds_and_processes(checkout: Path, tmp_path: Path) -> None:
+    store = filled(PLAN, tmp_path / "runs")
+    store.note_processes(2)
+    for cell in PLAN.cells():
+        if (known := store.measures(cell)) is not None:
+            store.finish(cell, replace(known, cpu_s=720.0))
+    publish(PLAN, PLAN.cells(), store, checkout)
+    [row] = [row for row in read_results(checkout / RESULTS) if row["kind"] == "effort"]
+    assert (row["cells"], row["failures"], row["missing"], row["seeds"], row["processes"]) == (31, 1, 0, [0, 1], 2)
+    assert row["cpu_s"] == 31 * 720.0
+    assert row["machine"]
+    assert row["date"]
+    told = "**In all**: 31 trainings, seeds 0, 1; 6.2 h of processor time; 2 at once; 1 failed."
+    assert told in (checkout / PAGE).read_text()
+
+
 def test_a_comparison_of_which_nothing_is_there_replaces_nothing(checkout: Path, tmp_path: Path) -> None:
     before = (checkout / PAGE).read_text()
     publish(PLAN, PLAN.cells(), Store(tmp_path), checkout)

@@ -70,3 +70,20 @@ def test_a_broken_result_is_refused(text: str, tmp_path: Path) -> None:
     (store.folder(CELL) / RESULT_FILE).write_text(text)
     with pytest.raises(StorageError, match="emove"):
         store.measures(CELL)
+
+
+def test_processor_time_of_all_parts_is_summed(tmp_path: Path) -> None:
+    store, other = Store(tmp_path), PLAN.cells()[1]
+    store.folder(CELL).mkdir()
+    store.folder(other).mkdir()
+    assert store.spend(CELL, 2.5) == 2.5
+    assert store.spend(other, 1.0) == 1.0
+    assert Store(tmp_path).spend(CELL, 0.5) == 3.0
+
+
+def test_the_processes_of_the_last_call_are_known(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    assert store.processes == 0
+    store.note_processes(8)
+    store.note_processes(2)
+    assert Store(tmp_path).processes == 2
