@@ -10,6 +10,7 @@ from pathlib import Path
 
 from robot_hil.cli.finish import evaluate_run, of_final_policy
 from robot_hil.cli.inprocess import InProcess
+from robot_hil.cli.operator_options import NOBODY, OperatorOptions
 from robot_hil.cli.runfolder import RunFolder
 from robot_hil.cli.signals import StopRequest
 from robot_hil.experiments.base import Experiment
@@ -39,8 +40,14 @@ def folder() -> Iterator[Path]:
         shutil.rmtree(path, ignore_errors=True)
 
 
-def trained(experiment: Experiment, path: Path, seed: int, limits: Sequence[int], trials: int) -> list[Point]:
-    """Train up to each of `limits` online steps, and try the policy there."""
+def trained(
+    experiment: Experiment, path: Path, seed: int, limits: Sequence[int], trials: int, *, until: float = 2.0,
+    operator: OperatorOptions = NOBODY,
+) -> list[Point]:  # fmt: skip
+    """Train up to each of `limits` online steps, and try the policy there; stop where it succeeds as often as `until`.
+
+    Trials are judged by the environment, whoever tells success in training.
+    """
     run, stop = RunFolder(path), StopRequest()
     signal.signal(signal.SIGINT, signal.default_int_handler)  # an experiment is interrupted at once
     base = replace(experiment, eval_episodes=trials)
@@ -49,8 +56,8 @@ def trained(experiment: Experiment, path: Path, seed: int, limits: Sequence[int]
         goal = replace(base.goal, max_env_steps=limit, max_train_s=float(_NEVER), settle_episodes=_NEVER)
         part = replace(base, goal=goal)
         run.join(part, [experiment.name], seed)
-        InProcess(part, run, seed, stop, lambda: None).run()
-        evaluate_run(part, run, seed, stop, lambda: None)
+        InProcess(part, run, seed, stop, lambda: None, operator).run()
+        evaluate_run(replace(part, reward_model=""), run, seed, stop, lambda: None)
         rows = run.episodes()
         alone = [row.success for row in of_final_policy(rows) if row.phase == "eval"]
         train = [row for row in rows if row.phase == "train"]
@@ -60,6 +67,8 @@ def trained(experiment: Experiment, path: Path, seed: int, limits: Sequence[int]
                 human_steps=sum(row.human_steps for row in train), success=sum(alone) / len(alone),
             )
         )  # fmt: skip
+        if found[-1].success >= until:
+            break
     return found
 
 

@@ -32,14 +32,15 @@ class GradedConfig:
 
     window: int = 20
     """Fresh episodes over which success is averaged, exponentially; evenly while there are fewer than half of them."""
-    low: float = 0.3
-    """Success below which hard states are returned to, unless it is rising."""
+    low: float = 0.8
+    """Success below which hard states are returned to, unless it is rising: a robot that stays at half is stuck, too."""
     rising: float = 0.05
     """Success rises when it is so much above that of half a window ago."""
     patience: int = 6
     """Fresh episodes before anything is decided."""
-    tries: int = 5
-    """Tries of a hard state without a success before a person guides through it."""
+    tries: int = 2
+    """Tries of a hard state without a success before a person guides through it. With more of them, and fresh episodes
+    between, guiding would be rarer than it may be."""
     guided_of_ten: int = 2
     """Most guided episodes of the last ten."""
     successes: int = 5
