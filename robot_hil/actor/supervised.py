@@ -32,8 +32,9 @@ class SupervisedPolicy:
     """Implements `Policy` and `EpisodeAware` around another policy; asked once per period, in the loop's thread.
 
     While slowed it moves `AutonomyConfig.slow` as fast, grippers excepted; while held it proposes to stand still, and
-    `calling` is true until somebody drives. At the level between, where there is one, it also stands, but goes on
-    slowly while somebody approves: `approves` is shown what it would do (A,), each step, and says whether to.
+    `calling` is true until somebody has driven to where it is reliable again. At the level between, where there is one,
+    it also stands, but goes on slowly while somebody approves: `approves` is shown what it would do (A,), each step,
+    and says whether to.
 
     `hold`, where given, is asked to hold the robot itself instead: a person then resumes it, which counts as approval
     where that is a level, and else lets it go on slowly. `decided` returns the newest decision, `now` the robot's time
@@ -83,8 +84,10 @@ class SupervisedPolicy:
         p, unusual = self._reliability.reliability(obs, None if decision is None else decision.action, driven)
         self._first = False
         self._told(self.autonomy.update(now, p, unusual))
+        if driven:
+            self._told(self.autonomy.driven(now))
         if self.autonomy.stands(now):
-            if self._hold is not None:
+            if self._hold is not None and not driven:
                 self._held = True
                 approves = self.autonomy.config.approve_s > 0
                 more = f"each resume approves {self.autonomy.config.approve_s:g} s" if approves else "it goes on slowly"
@@ -95,12 +98,12 @@ class SupervisedPolicy:
         return proposal
 
     def _heed(self, now: float, proposal: Array, driven: bool) -> None:
-        """Take in what a person did or said since the step before."""
+        """Take in what a person said since the step before."""
         resumed, self._held = self._held, False
         approvable = self.autonomy.config.approve_s > 0
         if driven:
-            self._told(self.autonomy.pardon(now, "a person drives"))
-        elif resumed and approvable:
+            return
+        if resumed and approvable:
             self._told(self.autonomy.approve(now, "a person approves"))
         elif resumed:
             self._told(self.autonomy.pardon(now, "a person said to go on"))

@@ -36,13 +36,16 @@ class Seeds:
 
     tuning: tuple[int, ...]
     test: tuple[int, ...]
+    rehearsal: bool = False
+    """Judge by tuning seeds, too, others than those that choose: to try a search itself, with nothing to report."""
 
     def __post_init__(self) -> None:
         if not self.tuning or not self.test:
             raise ConfigError(f"both kinds of seeds are needed; tuning are {self.tuning}, test {self.test}.")
         if len(set(self.tuning) | set(self.test)) < len(self.tuning) + len(self.test):
             raise ConfigError(f"a seed is given twice: tuning {self.tuning}, test {self.test}. They must be disjoint.")
-        if min(self.tuning) < TUNING or not all(0 <= seed < TUNING for seed in self.test):
+        judging = [seed - TUNING if self.rehearsal else seed for seed in self.test]
+        if min(self.tuning) < TUNING or min(judging) < 0 or (max(judging) >= TUNING and not self.rehearsal):
             raise ConfigError(
                 f"tuning seeds are {self.tuning}, test seeds {self.test}; seeds from {TUNING} on are for tuning, and "
                 "those below for what is claimed, in every experiment."

@@ -45,8 +45,8 @@ class AutonomyConfig:
     dwell_s: float = 1.0
     """Least time between two changes, except for an alarm."""
     pardon_s: float = 5.0
-    """After a person drove, or said to go on, the robot is not held again for so long, only slowed; after an approval
-    it asks for the next one, once that has run out."""
+    """After a person drove well, or said to go on, the robot is not held again for so long, only slowed; after an
+    approval it asks for the next one, once that has run out."""
     slow: float = 0.5
     """Share of its speed while slowed, in (0, 1]."""
     approve_s: float = 0.0
@@ -95,7 +95,7 @@ class Autonomy:
         self.level, self.reliability = Level.FULL, 1.0
         self.changes = []
         self._changed = self._pardoned = self._approved = -float("inf")
-        self._low = 0
+        self._low = self._well = 0
         self._good_since: float | None = None
 
     @property
@@ -130,8 +130,16 @@ class Autonomy:
             return self._change(t, self._next(+1), "reliable again")
         return None
 
+    def driven(self, t: float) -> Change | None:
+        """A person drove in the step that was taken in last; `patience` such steps that are reliable are a pardon.
+
+        What is as strange as before shows no less in a person's hands: let go of now, the robot would fail again.
+        """
+        self._well = self._well + 1 if self.reliability >= self.config.low else 0
+        return self.pardon(t, "a person drove") if self._well >= self.config.patience else None
+
     def pardon(self, t: float, cause: str) -> Change | None:
-        """A person drove, or said to go on: a robot that was held is slowed, and not held again for a while."""
+        """A person made things well, or said to go on: a robot that was held is slowed, and not held again soon."""
         self._pardoned = t
         self._low = 0
         return self._change(t, Level.SLOWED, cause) if self.calling else None
@@ -157,7 +165,7 @@ class Autonomy:
 
     def _change(self, t: float, level: Level, cause: str) -> Change:
         called = not self.calling
-        self.level, self._changed, self._low = level, t, 0
+        self.level, self._changed, self._low, self._well = level, t, 0, 0
         self._good_since = None
         if called and self.calling:
             self._calls.append(t)

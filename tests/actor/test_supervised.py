@@ -79,16 +79,30 @@ def test_an_unsure_one_moves_slowly_but_grips_as_it_wants(rig):
     assert rig.act(SURE, 25) == [1.0] * A
 
 
-def test_a_lost_one_stands_and_calls_until_a_person_drives(rig):
+def test_a_lost_one_stands_and_calls_until_a_person_drove_to_where_it_is_sure(rig):
     assert rig.act(LOST) == [0.0] * A
     assert rig.policy.calling
     assert rig.act(SURE, 50) == [0.0] * A  # standing looks reliable; that proves nothing
-    rig.act(LOST, 1, ArbiterState.HUMAN)
+    rig.act(LOST, 5, ArbiterState.HUMAN)
+    assert rig.policy.calling
+    rig.act(SURE, 2, ArbiterState.HUMAN)
+    assert rig.policy.calling
+    rig.act(SURE, 1, ArbiterState.HUMAN)
     assert not rig.policy.calling
     assert rig.act(LOST, 49) == [0.5] * (A - 1) + [1.0]
     assert rig.act(LOST, 2) == [0.0] * A
-    assert [change.cause for change in rig.changes] == ["all is strange", "a person drives", "all is strange"]
+    assert [change.cause for change in rig.changes] == ["all is strange", "a person drove", "all is strange"]
     assert isinstance(rig.changes[0], Change)
+
+
+def test_who_drives_an_operated_robot_is_not_held_up():
+    reasons = []
+    rig = Rig(hold=reasons.append)
+    rig.act(LOST)
+    rig.act(LOST, 5, ArbiterState.HUMAN)
+    assert len(reasons) == 1
+    rig.act(LOST)
+    assert len(reasons) == 2
 
 
 def test_an_operated_robot_is_held_and_goes_on_when_a_person_resumes_it():

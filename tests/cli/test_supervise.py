@@ -35,7 +35,7 @@ def test_a_robot_that_asks_by_itself_from_the_command_line(shell: Shell) -> None
     calls = [row for row in changes if row["level"] == Level.HELD]
     assert calls
     assert {row["cause"] for row in calls} <= {"success is unlikely", "the imitators disagree on what to do"}
-    assert {"a person drives"} <= {row["cause"] for row in changes}
+    assert "a person drove" in {row["cause"] for row in changes}
     episodes = [row for row in rows(shell.folder / "run" / "actor.jsonl") if row["phase"] == "train"]
     assert min(row["episode_id"] for row in calls) > episodes[0]["episode_id"]  # at first it knows nothing of itself
     helped = {row["episode_id"] for row in episodes if row["human_steps"]}

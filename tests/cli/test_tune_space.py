@@ -82,6 +82,15 @@ def test_seeds_that_are_not_apart_are_refused(tuning: tuple[int, ...], test: tup
         Seeds(tuning=tuning, test=test)
 
 
+def test_a_rehearsal_touches_no_test_seed() -> None:
+    seeds = Seeds(tuning=(100, 101), test=(110, 300), rehearsal=True)
+    assert seeds.check(110, tuning=False) == 110
+    with pytest.raises(ConfigError, match="given twice"):
+        Seeds(tuning=(100,), test=(100,), rehearsal=True)
+    with pytest.raises(ConfigError, match="seeds from 100 on"):
+        Seeds(tuning=(100,), test=(3,), rehearsal=True)
+
+
 @given(st.sets(st.integers(100, 140), min_size=1), st.sets(st.integers(0, 40), min_size=1))
 def test_no_seed_is_ever_of_both_kinds(tuning: set[int], test: set[int]) -> None:
     seeds = Seeds(tuning=tuple(tuning), test=tuple(test))

@@ -66,6 +66,16 @@ def test_who_was_pardoned_is_slowed_but_not_held_again_for_a_while() -> None:
     assert autonomy.pardon(6.3, "") is None
 
 
+def test_driving_pardons_once_it_was_reliable_for_three_steps() -> None:
+    autonomy, _ = follow([0.001])
+    said = []
+    for i, value in enumerate([0.02, 0.5, 0.5, 0.01, 0.5, 0.5, 0.5]):
+        autonomy.update(1.0 + i * PERIOD, value)
+        said.append(autonomy.driven(1.0 + i * PERIOD))
+    assert [change is not None for change in said] == [False] * 6 + [True]
+    assert autonomy.level is Level.SLOWED
+
+
 def test_an_episode_begins_with_full_autonomy() -> None:
     autonomy, _ = follow([0.001])
     autonomy.begin_episode()
