@@ -24,6 +24,8 @@ ROWS_FILE, STATE_FILE = "practice.jsonl", "practice.json"
 """In the run folder: a row per episode with how it began and what it cost; what is needed to go on."""
 BACK = 10
 """Steps before an intervention, or before a failure came to where it ended, that are returned to."""
+GUIDED_STEPS = 2 * BACK
+"""Steps that a simulated person drives in a guided episode: through what is hard, not only up to it."""
 EVERY = 3
 """Every so many-th step of an episode is compared with the hard places."""
 
@@ -100,8 +102,8 @@ class Graded:
 
     @property
     def guided(self) -> bool:
-        """See `Starter.guided`; once the person has driven it is over."""
-        return self._plan.guided and self._robot.human == 0
+        """See `Starter.guided`; once the person has driven through it is over."""
+        return self._plan.guided and self._robot.human < GUIDED_STEPS
 
     def begin(self, stream: Stream, episode_id: int) -> None:
         """See `Starter.begin`."""
