@@ -25,6 +25,8 @@ CLOCK_VARIABLE = "ROBOT_HIL_CLOCK"
 ENDPOINT, WEIGHTS_ENDPOINT = "tcp://127.0.0.1:5588", "tcp://127.0.0.1:5589"
 _RUN_ONLY = {"--out": 1, "--resume": 0, "--demos-from": 1, "--against": 1, "--compatible-with": 1}
 """Options that say where a run lies and how it starts, not what it is; with the count of their values."""
+_METHODS_ONCE = {"--baseline": "hil_serl", "--imitation": "bc"}
+"""Flags of earlier versions, which older run folders name, and the methods that they stood for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,10 +98,6 @@ class Common(Operated):
     """Run folder; default runs/<experiment>-<n>."""
     env: str | None = None
     """Any Gymnasium environment by id instead of the experiment's, without a simulated person."""
-    baseline: bool = False
-    """Use the faithful HIL-SERL agent and method instead of ours."""
-    imitation: bool = False
-    """Imitate demonstrations and corrections, and nothing else: behaviour cloning, to compare with."""
     method: str | None = None
     """Learn by a published method, with its numbers; `robot-hil methods` lists them."""
 
@@ -252,18 +250,14 @@ def value_of(argv: Sequence[str], name: str) -> str | None:
 
 
 def changed(experiment: "Experiment", argv: Sequence[str]) -> "Experiment":
-    """Apply --method, --baseline, --imitation and --env, which change what further options there are."""
+    """Apply --method, --env and --teleop, which change what further options there are."""
     from robot_hil.cli import compose
 
-    method = value_of(argv, "--method")
-    if sum(("--baseline" in argv, "--imitation" in argv, method is not None)) > 1:
-        raise UsageError("--method, --baseline and --imitation each name an agent; give one of them.")
-    if method is not None:
+    for flag, name in _METHODS_ONCE.items():
+        if flag in argv:
+            raise UsageError(f"{flag} is no option any more: --method {name} does the same.")
+    if (method := value_of(argv, "--method")) is not None:
         experiment = compose.with_method(experiment, method)
-    if "--baseline" in argv:
-        experiment = compose.with_method(experiment, "hil_serl")
-    if "--imitation" in argv:
-        experiment = compose.with_method(experiment, "bc")
     if env_id := value_of(argv, "--env"):
         experiment = compose.with_env(experiment, env_id)
     if any(token.partition("=")[0] == "--teleop" for token in argv):

@@ -93,7 +93,7 @@ def _of_runs(argv: Sequence[str]) -> list[str]:
     for name in ("--method", "--env"):
         if (value := options.value_of(argv, name)) is not None:
             kept += [name, value]
-    return [*kept, *(name for name in ("--baseline", "--imitation") if name in argv)]
+    return kept
 
 
 def _score_in_words(row: Mapping[str, Any]) -> str:

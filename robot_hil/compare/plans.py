@@ -51,7 +51,7 @@ def default() -> Plan:
     return Plan(
         name="default",
         purpose="what an experiment does by default, against HIL-SERL with the same person, seeds and demonstrations",
-        entries={"default": (), "hil_serl": ("--baseline",)},
+        entries={"default": (), "hil_serl": ("--method", "hil_serl")},
         persons=("competent", "poor"),
         tasks=SIX_TASKS,
         seeds=(0, 1, 2, 3, 4),

@@ -47,10 +47,12 @@ def test_a_run_keeps_its_method_and_numbers(tmp_path: Path) -> None:
     assert again.stored == first.experiment
 
 
-@pytest.mark.parametrize("other", ["--baseline", "--imitation"])
-def test_two_agents_at_once_are_refused(other: str) -> None:
-    with pytest.raises(UsageError, match="give one of them"):
-        parsed("--method", "iwr", other)
+@pytest.mark.parametrize(("flag", "method"), [("--baseline", "hil_serl"), ("--imitation", "bc")])
+def test_a_flag_of_earlier_versions_is_answered_with_the_method(flag: str, method: str) -> None:
+    with pytest.raises(UsageError, match=f"{flag} is no option any more: --method {method} does the same"):
+        parsed(flag)
+    with pytest.raises(UsageError, match=f"--method {method}"):
+        parsed("--method", "iwr", flag)
 
 
 def test_an_unknown_method_is_told_the_known_ones() -> None:
