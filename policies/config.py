@@ -200,6 +200,8 @@ class BcConfig(EncoderConfig):
     learning_rate: float = 1e-3
     exploration: float = 0.0
     """Standard deviation of noise added to the actions, before squashing; none, as imitation needs no exploring."""
+    average: float = 0.02
+    """Rate per update at which the acting policy follows the trained one; 1 acts with the newest."""
     clip_norm: float = 10.0
     views: int = 3
     """See `EncoderConfig`; only a trunk's output is cached."""
@@ -208,3 +210,5 @@ class BcConfig(EncoderConfig):
         EncoderConfig.__post_init__(self)
         if self.exploration < 0:
             raise ConfigError(f"exploration is {self.exploration}; it is a standard deviation and must be >= 0.")
+        if not 0 < self.average <= 1:
+            raise ConfigError(f"average is {self.average}; give a rate above 0 and at most 1.")

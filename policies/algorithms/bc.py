@@ -1,7 +1,8 @@
 """Behaviour cloning: the mean squared error to what people did (Pomerleau 1988), also during training (DAgger's way).
 
 It has no critic. Corrections come into the pools as the robot is taught, so that an online run aggregates them, as
-DAgger does (Ross et al. 2011, arXiv 1011.0686); nobody's own trials are imitated.
+DAgger does (Ross et al. 2011, arXiv 1011.0686); nobody's own trials are imitated. The average of recent weights acts:
+where hardly anything was seen each step of the gradient changes what the policy does, and success swings with it.
 """
 
 from collections.abc import Mapping
@@ -11,7 +12,7 @@ import numpy as np
 from robot_hil.data.specs import Array, EnvSpec
 from robot_hil.policies import losses
 from robot_hil.policies.algorithms.seeing import Seeing
-from robot_hil.policies.base import Group, Trainer
+from robot_hil.policies.base import Group, Loss, Trainer
 from robot_hil.policies.config import BcConfig
 from robot_hil.policies.nets.mlp import MlpSpec, init_mlp, mlp
 from robot_hil.policies.ops import A, Batch, Ops, Params
@@ -22,7 +23,7 @@ class BehaviourCloning(Seeing):
     """See `robot_hil.policies.base.Algorithm`."""
 
     counters: tuple[str, ...] = ("actor_updates",)
-    follows: tuple[str, ...] = ()
+    follows: tuple[str, ...] = ("actor/", ENCODER + "/")
     updates_per_round = 1
 
     def __init__(self, config: BcConfig) -> None:
@@ -47,8 +48,8 @@ class BehaviourCloning(Seeing):
 
     @property
     def acting(self) -> Mapping[str, str]:
-        """See `Algorithm.acting`."""
-        return dict.fromkeys(("actor/", ENCODER + "/"), "params")
+        """The average of recent weights acts."""
+        return dict.fromkeys(BehaviourCloning.follows, "targets")
 
     @property
     def noise_size(self) -> int:
@@ -90,9 +91,15 @@ class BehaviourCloning(Seeing):
             mean = nn.tanh(self._raw(nn, params, batch))
             return losses.anchor_loss(mean, batch["action"], batch["imitate"]), {}
 
-        error, _ = trainer.minimise("actor", loss)
+        return self._step(trainer, loss)[0]
+
+    def _step(self, trainer: Trainer, loss: Loss) -> tuple[A, dict[str, A]]:
+        """Do one step of what acts along `loss`; returns the loss and its metrics."""
+        found = trainer.minimise("actor", loss)
+        for prefix in BehaviourCloning.follows:
+            trainer.follow(prefix, self.config.average)
         trainer.tick("actor_updates")
-        return error
+        return found
 
 
 CONFIG, ALGORITHM = BcConfig, BehaviourCloning

@@ -103,9 +103,7 @@ class BcRnnGmm(BehaviourCloning):
             parts = mixture(nn, raw, c.modes, self._actions, c.least_std)
             return -nn.mean(mixture_log_prob(nn, *parts, batch["action"]) * weight), {}
 
-        error, _ = trainer.minimise("actor", loss)
-        trainer.tick("actor_updates")
-        return error
+        return self._step(trainer, loss)[0]
 
     def _unrolled(self, nn: Ops, params: Params, features: A) -> A:
         """Return the head's output for every row of the runs in `features` (B * window, F), (B * window, out)."""

@@ -55,9 +55,7 @@ class HgDagger(BehaviourCloning):
             members = self._members(nn, params, batch)
             return losses.anchor_loss(members, batch["action"], batch["imitate"]), {}
 
-        error, _ = trainer.minimise("actor", loss)
-        trainer.tick("actor_updates")
-        return error
+        return self._step(trainer, loss)[0]
 
 
 CONFIG, ALGORITHM = HgDaggerConfig, HgDagger

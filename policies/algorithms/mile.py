@@ -98,8 +98,7 @@ class Mile(BehaviourCloning):
             total = unlikely + self.config.imitation * imitation
             return total, {"imitation_loss": imitation, "intervention_loss": unlikely}
 
-        total, metrics = trainer.minimise("actor", loss)
-        trainer.tick("actor_updates")
+        total, metrics = self._step(trainer, loss)
         return metrics | {"actor_loss": total}
 
     @staticmethod

@@ -153,9 +153,7 @@ class Recap(BehaviourCloning):
             mean = nn.tanh(self._told(nn, params, features, shown))
             return losses.anchor_loss(mean, batch["action"], weight), {}
 
-        error, _ = trainer.minimise("actor", loss)
-        trainer.tick("actor_updates")
-        return error
+        return self._step(trainer, loss)[0]
 
     def _told(self, nn: Ops, params: Params, features: A, told: A) -> A:
         """The policy before squashing, (B, A), for an indicator (B,)."""

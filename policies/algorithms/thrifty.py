@@ -42,7 +42,7 @@ class Thrifty(HgDagger):
 
     config: ThriftyConfig
     counters = ("actor_updates", "critic_updates")
-    follows = ("critic/",)
+    follows = (*HgDagger.follows, "critic/")
 
     def bind(self, spec: EnvSpec) -> None:
         """See `Agent.bind`."""

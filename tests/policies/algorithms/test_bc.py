@@ -15,9 +15,19 @@ def test_every_update_moves_all_that_acts(backend: str) -> None:
     before = rig.export()
     rig.update(rig.batch())
     assert changed(before, rig.export()) == {
-        "params/actor", "params/encoder", "adam/actor", "counters/actor_updates", "generator",
+        "params/actor", "params/encoder", "targets/actor", "targets/encoder", "adam/actor", "counters/actor_updates",
+        "generator",
     }  # fmt: skip
     assert rig.counters() == {"actor_updates": 1}
+
+
+def test_the_average_of_recent_weights_acts(backend: str) -> None:
+    newest, averaged = (Rig(replace(SMALL_BC, average=rate), backend, pixels=True) for rate in (1.0, 0.25))
+    before = averaged.export()
+    acting = [rig.agent.actor_params(rig.update(rig.batch()) and rig.state) for rig in (newest, averaged)]
+    for name, moved in acting[0].items():
+        start = before[f"params/{name}"]
+        assert np.allclose(acting[1][name], start + 0.25 * (moved - start), atol=1e-6), name
 
 
 def test_it_learns_the_actions_of_the_marked_rows(backend: str) -> None:

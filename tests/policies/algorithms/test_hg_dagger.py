@@ -37,7 +37,7 @@ def test_all_members_learn_and_stay_different(backend: str) -> None:
     rig = Rig(LINEAR, backend)
     before = rig.export()
     rig.update(rig.batch(imitate=1.0))
-    assert changed(before, rig.export()) == {"params/actor", "adam/actor", "counters/actor_updates"}
+    assert changed(before, rig.export()) == {"params/actor", "targets/actor", "adam/actor", "counters/actor_updates"}
     moved = np.abs(rig.params()["actor/out/kernel"] - before["params/actor/out/kernel"]).max((1, 2))
     assert (moved > 0).all()
     kernel = rig.params()["actor/out/kernel"]

@@ -111,12 +111,18 @@ def test_every_update_moves_policy_value_and_threshold(backend: str) -> None:
     before = rig.export()
     rig.update(batch_of(rig))
     assert changed(before, rig.export()) == {
-        "params/actor", "adam/actor", "params/value", "adam/value", "params/threshold", "adam/threshold",
-        "counters/actor_updates", "generator",
+        "params/actor", "targets/actor", "adam/actor", "params/value", "adam/value", "params/threshold",
+        "adam/threshold", "counters/actor_updates", "generator",
     }  # fmt: skip
     before = rig.export()
     rig.pretrain(rig.batch())
-    assert changed(before, rig.export()) == {"params/actor", "adam/actor", "counters/actor_updates", "generator"}
+    assert changed(before, rig.export()) == {
+        "params/actor",
+        "targets/actor",
+        "adam/actor",
+        "counters/actor_updates",
+        "generator",
+    }
 
 
 @pytest.mark.parametrize("wrong", [{"bins": 1}, {"good": 1.0}, {"drop": 1.0}, {"guidance": -0.5}])
