@@ -7,8 +7,9 @@ Effort is the sum of |command of the hand| over the steps.
 
 Changed on tuning seeds 100 to 102: the slot forgives 10 mm, not 4. The policy sees the true slot and steers back to its
 wrong place with all that it is off by; to hold it 15 mm away took more than the 0.3 of the range that may be added, so
-that the person pushed all the time and the peg jammed nevertheless (helped 0.40 of the episodes, effort 3 times that of
-taking over). In a slot of 10 mm it still jams, and a push of some millimetres is enough.
+that the person pushed all the time, with three times the effort of taking over, and what that taught succeeded in 0.42
+of the trials. In a slot of 10 mm the policy still jams, and a push of some millimetres is enough. Since then the person
+who adds also leaves alone what goes well by itself, and both look ten steps ahead, for a small push takes time.
 """
 
 from collections.abc import Mapping, Sequence
@@ -28,7 +29,7 @@ from robot_hil.teleop.simulated.gates import ImminentGate
 from robot_hil.teleop.simulated.profile import STEADY
 
 OFFSET_M, TOLERANCE = 0.015, 0.01
-DEMOS, HELPED, UPDATES, TRIALS, GAIN = 20, 30, 2000, 50, 0.3
+DEMOS, HELPED, UPDATES, TRIALS, GAIN = 40, 30, 2000, 50, 0.3
 HORIZON = 10
 """Steps that who helps looks ahead."""
 CAREFUL_HAND = replace(
@@ -98,7 +99,9 @@ CLAIMS = (
     Claim(key="residual", what="success after help by adding", target=0.8),
     Claim(key="takeover", what="success after help by taking over", target=0.8),
     Claim(
-        key="effort", what="effort of adding over that of taking over", target=0.5, higher_is_better=False, unit="ratio"
+        key="effort", what="effort of adding over that of taking over", target=0.5, higher_is_better=False,
+        unit="ratio",
+        note="of the hand's command only 0.3 arrives, and it has to be held against a policy that steers back",
     ),
     Claim(
         key="jump", what="jump at the onset of adding over that of taking over", target=1 / 3, higher_is_better=False,

@@ -38,6 +38,7 @@ def measure(seed: int, size: Size) -> Mapping[str, float]:
     demonstrator = classroom.person(expert, CLEAN)
     first = classroom.demonstrations(demonstrator, size.of(DEMOS))
     frames, updates = size.of(FRAMES), size.of(UPDATES)
+    start = taught(spec, first, seed, updates)
     data: dict[str, list[Episode]] = {}
     for name in ("resume", "rac"):
         place = Workplace(env, seed, rac=name == "rac")
@@ -49,7 +50,7 @@ def measure(seed: int, size: Size) -> Mapping[str, float]:
         )
         data[name] = []
         for turn in range(ROUNDS):
-            policy = taught(spec, [*first, *data[name]], seed, updates)
+            policy = taught(spec, [*first, *data[name]], seed, updates) if turn else start
             missing = (turn + 1) * frames // ROUNDS - human_frames(data[name])
             data[name] += place.helped(policy, person, frames=max(1, missing))
     equal = min(frames, *map(human_frames, data.values()))
