@@ -28,10 +28,10 @@ ROWS_FILE = "autonomy.jsonl"
 APPROVAL_S = 1.0
 """How long a person's approval counts [s]."""
 THRIFTY = AutonomyConfig(
-    low=0.5, alarm=0.5, high=0.5, patience=1, smooth_s=0.0, recover_s=0.0, dwell_s=0.0, pardon_s=1.0, slow=1.0
+    low=0.5, alarm=0.5, high=0.5, patience=1, smooth_s=0.0, recover_s=0.0, dwell_s=0.0, pardon_s=1.0
 )
-"""A robot that asks by its own gate, which is either shut or open: it is held until the gate opens, never slowed. A
-person who says to go on instead has a second to see what comes of it."""
+"""A robot that asks by its own gate, which is either shut or open: it is held until the gate opens. A person who says
+to go on instead has a second to see what comes of it."""
 _WORDS = {
     Level.FULL: "the robot is reliable again and goes on by itself",
     Level.SLOWED: "the robot is unsure and goes slowly",

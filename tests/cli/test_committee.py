@@ -14,6 +14,7 @@ from robot_hil.cli import against, committee, compose, supervise
 from robot_hil.cli.against import Against
 from robot_hil.cli.committee_make import CommitteeOptions, alarms, calibrated, make
 from robot_hil.cli.episodes import demonstrations
+from robot_hil.cli.main import main
 from robot_hil.cli.record import adopt, record
 from robot_hil.cli.relearn import Job, Relearning
 from robot_hil.cli.robot import Robot
@@ -125,6 +126,17 @@ def test_a_committee_of_another_task_is_refused(base: Path) -> None:
     with pytest.raises(SpecError, match="Make one of a run of this task"):
         committee.same_task(committee.load(base), spec_of(env), base)
     env.close()
+
+
+@pytest.mark.parametrize("more", [(), ("--in-process",)])
+def test_it_is_refused_before_anything_is_made(
+    base: Path, more: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "made"
+    asked = ["train", "peg_slot", "--backend", "torch", "--committee", str(base), "--out", str(out), *more]
+    assert main(asked) == 1
+    assert "Make one of a run of this task" in capsys.readouterr().err
+    assert not out.exists()
 
 
 def test_the_trigger_keeps_false_alarms_rare() -> None:
