@@ -47,6 +47,8 @@ class Plan:
     seeds: tuple[int, ...]
     options: tuple[str, ...] = ()
     """Options of `robot-hil train` that all have in common."""
+    task_options: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Experiment -> further such options, of all entries alike."""
     points: int = 6
     """Evaluations along each training, the last at its end; one more follows its first episode."""
     trials: int = 15
@@ -110,8 +112,9 @@ class Plan:
     def argv(self, cell: Cell) -> list[str]:
         """Return the command line of `robot-hil train` that makes the same experiment."""
         return [
-            cell.task, *self.entries[cell.entry], *self.options, "--person.profile", cell.person,
-            "--goal.max-env-steps", str(self.tasks[cell.task]), "--eval-episodes", str(self.final_trials),
+            cell.task, *self.entries[cell.entry], *self.options, *self.task_options.get(cell.task, ()),
+            "--person.profile", cell.person, "--goal.max-env-steps", str(self.tasks[cell.task]),
+            "--eval-episodes", str(self.final_trials),
         ]  # fmt: skip
 
     def weight(self, cell: Cell) -> float:

@@ -56,6 +56,7 @@ def default() -> Plan:
         tasks=SIX_TASKS,
         seeds=(0, 1, 2, 3, 4),
         options=("--backend", "torch"),
+        task_options=dict.fromkeys(TOYS, SMALL),
         points=15,
         trials=20,
     )
@@ -68,9 +69,10 @@ def ablation() -> Plan:
         purpose="the default less one of its terms at a time",
         entries={"default": (), **{f"no_{term}": options for term, options in TERMS.items()}},
         persons=("competent", "poor"),
-        tasks={"peg_slot": 3000, "peg_two_slots": 6000, "pick_cube_state": 3000},
-        seeds=(0, 1, 2, 3, 4),
+        tasks={"peg_slot": 3000, "pick_cube_state": 3000},
+        seeds=(0, 1, 2),
         options=("--backend", "torch"),
+        task_options=dict.fromkeys(TOYS, SMALL),
         points=10,
         trials=20,
     )
@@ -85,6 +87,7 @@ SIX_TASKS = {
     "peg_insertion_state": 5000,
 }
 """Task -> online steps that both may make."""
+TOYS = ("peg_slot", "peg_two_slots", "peg_grip", "reach_pillar")
 TERMS = {
     "n_step": ("--method.n-step", "1"),
     "handover_cut": ("--method.no-cut-at-handover",),

@@ -99,6 +99,7 @@ def _made_by(content: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
     for name in ("entries", "tasks"):
         known = content.get(name, {})
         shared[name] = {key: value for key, value in known.items() if key in other.get(name, {})}
+    shared["task_options"] = {task: content.get("task_options", {}).get(task, []) for task in shared["tasks"]}
     return shared
 
 

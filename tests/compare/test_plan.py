@@ -116,16 +116,25 @@ def test_unknown_plan_is_refused() -> None:
         plans.get("magic")
 
 
-def test_default_is_compared_on_six_tasks() -> None:
-    assert len(plans.get("default").tasks) == 6
+def test_default_is_compared_on_six_tasks_small_networks_on_the_toys_for_both() -> None:
+    plan = plans.get("default")
+    assert len(plan.tasks) == 6
+    sizes = {
+        (cell.task, options.parse("train", options.Train, plan.argv(cell)).experiment.agent.hidden)
+        for cell in plan.cells()
+    }
+    assert len(sizes) == 6
+    assert {task for task, hidden in sizes if hidden == (64, 64)} == set(plans.TOYS)
 
 
 @pytest.mark.parametrize("term", plans.TERMS)
 def test_every_term_of_the_ablation_can_be_switched_off(term: str) -> None:
     plan = plans.get("ablation")
     cell = next(cell for cell in plan.cells() if cell.entry == f"no_{term}")
-    whole = experiments.get(cell.task)
-    parsed = options.parse("train", options.Train, plan.argv(cell)).experiment
+    whole, parsed = (
+        options.parse("train", options.Train, plan.argv(one)).experiment
+        for one in (replace(cell, entry="default"), cell)
+    )
     changed = (parsed.agent, parsed.method, parsed.learner) != (whole.agent, whole.method, whole.learner)
     assert changed, "the options change nothing: the term is off already, or called otherwise"
 

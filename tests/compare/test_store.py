@@ -46,6 +46,7 @@ def test_the_same_plan_goes_on_and_a_new_method_joins(tmp_path: Path) -> None:
     "change",
     [
         {"options": ("--demos", "3")},
+        {"task_options": {"peg_slot": ("--demos", "3")}},
         {"trials": 7},
         {"rounds": 9},
         {"tasks": {"peg_slot": 400}},
