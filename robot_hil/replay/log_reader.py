@@ -113,7 +113,9 @@ class StepLogReader:
         known, self._segments = self._segments, {}
         for path in sorted(self.path.glob(f"*{SUFFIX}")):
             name = path.name, os.stat(path).st_ino
-            self._segments[name] = known[name] if name in known else Segment(path)
+            one = known.get(name)
+            # A file without steps gives way to the next of its name, which may get the inode of one before: look anew.
+            self._segments[name] = one if one is not None and len(one) else Segment(path)
             self._segments[name].close()
         return list(self._segments.values())
 

@@ -8,8 +8,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from robot_hil.data import codec
 from robot_hil.errors import StorageError
 from robot_hil.replay.log_reader import StepLogReader
+from robot_hil.replay.spool import Spool
 from robot_hil.replay.step_log import StepLog
 
 _WRITER = """
@@ -117,6 +119,21 @@ def test_another_log_in_the_same_place_is_noticed(tmp_path, small_step) -> None:
         log.append_many([replace(small_step(7), epoch=1, seq=0)])
     assert reader.file != before
     assert numbers(reader) == [7]
+    reader.close()
+
+
+@pytest.mark.parametrize("starts", [1, 2, 3])
+def test_starts_without_steps_are_passed_over(tmp_path, small_step, starts: int) -> None:
+    """Each replaces the file of the one before, and may get the inode of the one that was looked at."""
+    reader = StepLogReader(tmp_path)
+    with Spool(tmp_path, {}) as spool:
+        spool.begin_epoch()
+        assert reader.bounds() == (0, 0)
+        for _ in range(starts):
+            epoch = spool.begin_epoch()
+        spool.append([codec.encode(small_step(0, epoch=epoch, seq=0))])
+    assert reader.bounds() == (0, 1)
+    assert [(head.epoch, head.seq) for _, head in reader.headers(0)] == [(epoch, 0)]
     reader.close()
 
 
