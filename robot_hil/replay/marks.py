@@ -1,9 +1,12 @@
-"""Which sequence numbers of an actor's epoch a step log has: bookkeeping without a disk."""
+"""What a step log knows besides its steps, first of all which numbers it has: bookkeeping without a disk."""
 
 import re
+from typing import Any
 
 import msgspec
 
+from robot_hil.data.codec import StepKey
+from robot_hil.data.step import Step
 from robot_hil.errors import SpecError
 
 _ACTOR_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
@@ -53,3 +56,23 @@ def check_actor(actor_id: str) -> None:
     """Raise `SpecError` unless this can be the name of an actor."""
     if not _ACTOR_ID.fullmatch(actor_id):
         raise SpecError(f"actor id {actor_id!r} is not 1 to 64 letters, digits, '_', '.' or '-'.")
+
+
+class LogState(msgspec.Struct):
+    """What a step log knows besides its steps."""
+
+    marks: dict[str, dict[int, Mark]] = msgspec.field(default_factory=dict)
+    """By actor and epoch."""
+    last_episodes: dict[str, int] = msgspec.field(default_factory=dict)
+    epochs: dict[str, int] = msgspec.field(default_factory=dict)
+    """The newest number that `new_epoch` gave."""
+    values: dict[str, Any] = msgspec.field(default_factory=dict)
+
+    def mark(self, actor_id: str, epoch: int) -> Mark:
+        """Return what is known of an epoch, to be changed."""
+        return self.marks.setdefault(actor_id, {}).setdefault(epoch, Mark())
+
+    def enter(self, key: StepKey | Step) -> None:
+        """Take in a step that was not there."""
+        self.mark(key.actor_id, key.epoch).enter(key.seq)
+        self.last_episodes[key.actor_id] = max(self.last_episodes.get(key.actor_id, -1), key.episode_id)

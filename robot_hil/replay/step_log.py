@@ -19,7 +19,7 @@ from robot_hil.data import codec
 from robot_hil.data.step import Step
 from robot_hil.errors import SpecError, StorageError
 from robot_hil.replay.chain import Chain
-from robot_hil.replay.marks import Mark, check_actor
+from robot_hil.replay.marks import LogState, Mark, check_actor
 from robot_hil.replay.segment import Segment
 
 _SEGMENT_BYTES = 64 << 20
@@ -49,26 +49,6 @@ class Appended:
     """Sequence numbers given up."""
 
 
-class _State(msgspec.Struct):
-    """What a log knows besides its steps."""
-
-    marks: dict[str, dict[int, Mark]] = msgspec.field(default_factory=dict)
-    """By actor and epoch."""
-    last_episodes: dict[str, int] = msgspec.field(default_factory=dict)
-    epochs: dict[str, int] = msgspec.field(default_factory=dict)
-    """The newest number that `new_epoch` gave."""
-    values: dict[str, Any] = msgspec.field(default_factory=dict)
-
-    def mark(self, actor_id: str, epoch: int) -> Mark:
-        """Return what is known of an epoch, to be changed."""
-        return self.marks.setdefault(actor_id, {}).setdefault(epoch, Mark())
-
-    def enter(self, key: codec.StepKey | Step) -> None:
-        """Take in a step that was not there."""
-        self.mark(key.actor_id, key.epoch).enter(key.seq)
-        self.last_episodes[key.actor_id] = max(self.last_episodes.get(key.actor_id, -1), key.episode_id)
-
-
 class StepLog:
     """A durable, idempotent log of steps in one folder. Thread-safe; one process at a time (beside `StepLogReader`s).
 
@@ -83,7 +63,7 @@ class StepLog:
         self.path = Path(path)
         self._chain = Chain(self.path, "step log", meta or {}, max_bytes, "Raise the limit or start another run.")
         self._durable = sync
-        self._state = _State()
+        self._state = LogState()
         self._duplicates = 0
         self._lock = threading.RLock()
         """Guards everything; held for microseconds, or while a file is begun."""
@@ -263,11 +243,11 @@ class StepLog:
             )
 
     def _load(self) -> None:
-        self._state, self._remember = _State(), False
+        self._state, self._remember = LogState(), False
         if not self._chain.segments:
             self._begin()
             return
-        self._state = msgspec.msgpack.decode(self._chain.last.header.state, type=_State)
+        self._state = msgspec.msgpack.decode(self._chain.last.header.state, type=LogState)
         for key in self._chain.verify(self._chain.last):
             if not self._state.mark(key.actor_id, key.epoch).has(key.seq):
                 self._state.enter(key)

@@ -18,7 +18,8 @@ from robot_hil.clock import VirtualClock
 from robot_hil.data.specs import Array
 from robot_hil.data.teleop import DeviceInfo, EventKind, SampleStatus, TeleopEvent, TeleopSample
 from robot_hil.errors import SpecError, StorageError
-from robot_hil.teleop.recording import Recorder, Replayer, load
+from robot_hil.teleop.recording import Recorder, Replayer
+from robot_hil.teleop.recording_file import load
 
 AXES = ("x", "y", "z", "gripper")
 PERIOD = 0.1
