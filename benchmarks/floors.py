@@ -31,7 +31,6 @@ RECORD = 2 * FRAME
 PAGE = os.sysconf("SC_PAGE_SIZE")
 GROUP = 16
 """Records in one durable commit."""
-CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 THREADS = 2
 """Threads that learn, unless told otherwise."""
 CONVOLUTION = {"batch": 128, "channels": 64, "side": 32, "kernel": 3}

@@ -94,10 +94,6 @@ class GripLatch:
         """Open or close from now on."""
         self.command, self._edge_t = command, now
 
-    def toggle(self, now: float) -> None:
-        """Close unless closing."""
-        self.press(Grip.OPEN if self.command is Grip.CLOSE else Grip.CLOSE, now)
-
     def driving(self, now: float) -> bool:
         """Whether an edge is recent enough to drive the gripper on its own."""
         return now - self._edge_t < self._drive_s

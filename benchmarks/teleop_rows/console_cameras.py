@@ -18,7 +18,6 @@ from robot_hil.data.operator_input import Button, Words
 from robot_hil.data.specs import Array
 
 CAMERAS = ("front", "wrist", "side")
-SIZE = (480, 640, 3)
 FRAME_HZ, CONTROL_HZ = 30.0, 100.0
 _WORK_S = 0.001
 

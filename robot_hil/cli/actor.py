@@ -1,7 +1,6 @@
 """`robot-hil actor`: demonstrations first, then trials with a person at hand, until the goal is reached."""
 
 import json
-import logging
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
 
     from robot_hil.experiments.base import Experiment
 
-_log = logging.getLogger(__name__)
 _FLUSH_S = 20.0
 _MAX_DEMO_ATTEMPTS = 50
 """A person who succeeds in three of ten tries is tried that long by chance about once in 50 million times."""

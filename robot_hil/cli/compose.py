@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from robot_hil.actor.adversary import Adversary, Disturbable, Drawn, Schedule
 from robot_hil.actor.arbiter import Arbiter, TailDriver
@@ -204,13 +204,6 @@ def with_operator(experiment: "Experiment") -> "Experiment":
     if has_pictures(experiment):
         env_kwargs.setdefault("max_seconds", OPERATED_S)
     return replace(experiment, realtime=True, env_kwargs=env_kwargs, person=replace(experiment.person, expert="none"))
-
-
-def observation_kind(env: "gymnasium.Env[Any, Any]") -> Literal["pixels", "state"]:
-    """Return what the policy sees."""
-    from robot_hil.envs.base import spec_of
-
-    return "pixels" if spec_of(env).images else "state"
 
 
 def _gate(config: "PersonConfig", expert: Any) -> "Gate":

@@ -4,6 +4,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from robot_hil.cli import compose
+from robot_hil.cli.episodes import spec_of_env
 from robot_hil.cli.runfolder import RunFolder
 from robot_hil.cli.signals import StopRequest
 from robot_hil.cli.training import Training
@@ -31,12 +32,8 @@ class LearnerProcess:
         weights_endpoint: str,
         keys: Keys | None,
     ) -> None:
-        from robot_hil.envs.base import spec_of
-
         self.stop = StopRequest()
-        env = compose.make_env(experiment)
-        spec = spec_of(env)
-        env.close()
+        spec = spec_of_env(experiment)
         self.log = StepLog(run.steps, meta={"experiment": experiment.name}).open()
         self.training = Training(experiment, compose.make_agent(experiment), spec, run, seed)
         files = self.training.learner.agent.files

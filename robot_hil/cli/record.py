@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from robot_hil.cli import committee, compose
 from robot_hil.cli.actor import Demonstrator
 from robot_hil.cli.against import Against
+from robot_hil.cli.episodes import spec_of_env
 from robot_hil.cli.goal import GoalTracker
 from robot_hil.cli.operator_options import NOBODY, OperatorOptions
 from robot_hil.cli.robot import Robot
@@ -15,7 +16,6 @@ from robot_hil.cli.runfolder import RunFolder
 from robot_hil.cli.signals import StopRequest
 from robot_hil.cli.stepwise import StepwiseDisplay
 from robot_hil.data.labels import EpisodeKey, Verdict
-from robot_hil.data.specs import EnvSpec
 from robot_hil.data.step import Segment, Step
 from robot_hil.errors import ConfigError
 from robot_hil.replay.log_reader import StepLogReader
@@ -86,7 +86,7 @@ def adopt(source: Path, experiment: "Experiment", run: RunFolder, compatible_wit
     """
     other = RunFolder(source)
     other.config()
-    spec = _spec(experiment)
+    spec = spec_of_env(experiment)
     bad = {key for key, row in read_labels(source).items() if row.verdict is not Verdict.SUCCESS}
     if compatible_with is not None:
         bad |= set(committee.incompatible(source, committee.load(compatible_with)))
@@ -113,13 +113,3 @@ def adopt(source: Path, experiment: "Experiment", run: RunFolder, compatible_wit
             if row.phase == "demo" and row.episode_id in numbers:
                 rows.write(replace(row, t_wall_s=0.0, env_steps=0, episode_id=numbers[row.episode_id]))
     return len(ids)
-
-
-def _spec(experiment: "Experiment") -> EnvSpec:
-    from robot_hil.envs.base import spec_of
-
-    env = compose.make_env(experiment)
-    try:
-        return spec_of(env)
-    finally:
-        env.close()

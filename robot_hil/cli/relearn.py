@@ -6,18 +6,19 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tyro
 
 from robot_hil.cli import committee, compose, options
+from robot_hil.cli.bar import Bar
+from robot_hil.cli.episodes import spec_of_env
 from robot_hil.cli.finish import evaluate_run
 from robot_hil.cli.help import UsageError
 from robot_hil.cli.runfolder import RunFolder, next_free
 from robot_hil.cli.signals import StopRequest
 from robot_hil.data.labels import Verdict
-from robot_hil.data.specs import EnvSpec
 from robot_hil.errors import ConfigError, StorageError
 from robot_hil.learner import checkpoint
 from robot_hil.learner.learner import Learner
@@ -86,7 +87,7 @@ class Relearning:
             config = job.experiment.learner
             if log.info().steps * 3 > config.capacity:  # each step may need a slot more, demonstrations half of them
                 config = replace(config, capacity=log.info().steps * 3)
-            self.learner = Learner(agent, job.experiment.method, _spec(job.experiment), config, job.seed)
+            self.learner = Learner(agent, job.experiment.method, spec_of_env(job.experiment), config, job.seed)
             self.learner.add_all(log.steps())
         self.learner.judge({key: row.verdict for key, row in read_labels(job.source).items()})
         if job.compatible_with is not None:
@@ -182,7 +183,7 @@ def relearn(argv: Sequence[str]) -> int:
         learning = Relearning(job, run)
     stop = StopRequest()
     print(f"run folder {run.path}", flush=True)
-    with _Bar() as bar:
+    with Bar() as bar:
         learning.run(lambda: bool(stop), bar.show)
         if not stop:
             if learning.trained:
@@ -289,55 +290,3 @@ def _log_of(source: Path) -> StepLog:
     if not steps.is_dir():
         raise StorageError(f"{source} has no step log ({steps}); give the folder of a run that has recorded one.")
     return StepLog(steps)
-
-
-def _spec(experiment: "Experiment") -> EnvSpec:
-    from robot_hil.envs.base import spec_of
-
-    env = compose.make_env(experiment)
-    try:
-        return spec_of(env)
-    finally:
-        env.close()
-
-
-class _Bar:
-    """A progress bar whose task changes; without a terminal a line per task."""
-
-    _SELDOM_S = 0.5
-
-    def __init__(self) -> None:
-        from rich.progress import Progress as RichProgress
-
-        self._progress = RichProgress()
-        self._tasks: dict[str, Any] = {}
-        self._shown = 0.0
-
-    def __enter__(self) -> "_Bar":
-        self._progress.start()
-        return self
-
-    def __exit__(self, *_: object) -> Literal[False]:
-        self._progress.stop()
-        return False
-
-    def show(self, name: str, done: int, of: int) -> None:
-        """Show that `done` of `of` are done; cheap."""
-        if done == of or self._is_time():
-            self._draw(name, done, of)
-
-    def count(self, name: str, done: Callable[[], Sequence[object]], of: int) -> None:
-        """Show how many are `done`, which is asked for seldom."""
-        if self._is_time():
-            self._draw(name, len(done()), of)
-
-    def _is_time(self) -> bool:
-        now = time.monotonic()
-        due = now - self._shown >= self._SELDOM_S
-        self._shown = now if due else self._shown
-        return due
-
-    def _draw(self, name: str, done: int, of: int) -> None:
-        if name not in self._tasks:
-            self._tasks[name] = self._progress.add_task(name, total=of)
-        self._progress.update(self._tasks[name], completed=done)

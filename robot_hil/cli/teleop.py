@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 CONTROL_HZ = 20.0
 EPISODE_S = 120.0
-_SHOW_S = 0.5
 
 
 def at_hand() -> tuple[str, ...]:

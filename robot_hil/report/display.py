@@ -1,6 +1,5 @@
 """The live terminal display of a run: who drives, how good it is, how far to the goal. Reads the run's files only."""
 
-import time
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -312,11 +311,3 @@ class Display:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         self.stop()
-
-
-def follow(folder: Path, title: str, period_s: float = 0.25) -> None:
-    """Show a run until Ctrl-C, e.g. from another terminal."""
-    with Display(folder, title) as display:
-        while True:
-            display.refresh()
-            time.sleep(period_s)

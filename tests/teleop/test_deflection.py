@@ -246,18 +246,14 @@ def test_a_tool_that_cannot_be_asked_leaves_the_gripper_as_it_is():
     assert not deflection.closing()
 
 
-@given(presses=st.lists(st.sampled_from(["toggle", Grip.OPEN, Grip.CLOSE]), max_size=10), width=st.floats(0, 0.08))
+@given(presses=st.lists(st.sampled_from([Grip.OPEN, Grip.CLOSE]), max_size=10), width=st.floats(0, 0.08))
 def test_the_latch_says_the_last_thing_it_was_told(presses, width):
     latch = GripLatch(ALL)
     latch.engage(width)
     expected = latch.command
     for press in presses:
-        if press == "toggle":
-            latch.toggle(1.0)
-            expected = Grip.OPEN if expected is Grip.CLOSE else Grip.CLOSE
-        else:
-            latch.press(press, 1.0)
-            expected = press
+        latch.press(press, 1.0)
+        expected = press
     assert latch.command is expected
     assert latch.driving(1.4) == bool(presses)
     assert not latch.driving(1.5)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from robot_hil.cli.episodes import experiment_of, spec_of_env
 from robot_hil.cli.reward import show
 from robot_hil.cli.reward.frames import Taking, chosen, classes_of, crops_of, labels_of, success_of, unlike
 from robot_hil.cli.runfolder import RunFolder
@@ -170,12 +171,4 @@ def tell_counts(frames: FrameSet) -> None:
 
 def spec_of_run(run: RunFolder) -> EnvSpec:
     """Return what the robot of a run sees and does."""
-    from robot_hil.cli import compose, options
-    from robot_hil.envs.base import spec_of
-
-    parsed = options.parse("train", options.Train, run.config()["argv"], run.path)
-    env = compose.make_env(parsed.experiment)
-    try:
-        return spec_of(env)
-    finally:
-        env.close()
+    return spec_of_env(experiment_of(run))
