@@ -21,7 +21,7 @@ class PersonConfig:
 
     expert: Literal[
         "pick_cube", "peg_insertion", "peg_slot", "peg_grip",
-        "reach_pillar", "reach_over", "reach_under", "reach_mixed", "none",
+        "reach_pillar", "reach_over", "reach_under", "reach_mixed", "metaworld", "none",
     ] = "none"  # fmt: skip
     """Which scripted expert moves the person's hand; `none` runs without a person."""
     profile: Literal[

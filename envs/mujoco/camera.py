@@ -1,20 +1,32 @@
 """Rendered cameras: one renderer and GL context per environment and image size."""
 
 import weakref
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from robot_hil.data.specs import Array
 from robot_hil.envs.mujoco.gl import cannot_render
-from robot_hil.envs.mujoco.world import World
 from robot_hil.protocols import Frame
+
+
+class Scene(Protocol):
+    """What can be drawn: a model with its data, and its time."""
+
+    mj: Any
+    """The module `mujoco`."""
+    model: Any
+    data: Any
+
+    def now(self) -> float:
+        """Seconds."""
+        ...
 
 
 class Renderer:
     """Draws named cameras of a world; the GL context is made at the first picture."""
 
-    def __init__(self, world: World, size: int) -> None:
+    def __init__(self, world: Scene, size: int) -> None:
         self._world = world
         self._size = size
         self._gl: Any = None
@@ -42,7 +54,7 @@ class Renderer:
 class MujocoCamera:
     """A `Camera` looking at the world as it is now."""
 
-    def __init__(self, world: World, renderer: Renderer, name: str) -> None:
+    def __init__(self, world: Scene, renderer: Renderer, name: str) -> None:
         self._world, self._renderer, self._name = world, renderer, name
 
     def connect(self) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from robot_hil.errors import UnknownNameError
 from robot_hil.teleop.simulated.expert import Expert
+from robot_hil.teleop.simulated.expert_metaworld import MetaWorldExpert
 from robot_hil.teleop.simulated.expert_peg_grip import PegGripExpert
 from robot_hil.teleop.simulated.expert_peg_insertion import PegInsertionExpert
 from robot_hil.teleop.simulated.expert_peg_slot import PegSlotExpert
@@ -19,6 +20,7 @@ _MAKERS: dict[str, Callable[[], Expert]] = {
     "reach_over": lambda: ReachPillarExpert(style="over"),
     "reach_under": lambda: ReachPillarExpert(style="under"),
     "reach_mixed": lambda: ReachPillarExpert(style="mixed"),
+    "metaworld": MetaWorldExpert,
 }
 NAMES = tuple(_MAKERS)
 

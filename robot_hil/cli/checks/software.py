@@ -18,6 +18,8 @@ EXTRAS = {
     "spacemouse": "driving with a SpaceMouse",
     "gamepad": "driving with a gamepad plugged into this computer",
     "leader": "driving with a leader arm",
+    "tune": "searching an experiment's numbers",
+    "suites": "the tasks of Meta-World and Adroit",
 }
 _REQUIREMENT = re.compile(r"\s*([A-Za-z0-9._-]+)\s*(\[[^\]]*\])?\s*\(?([^;)]*)\)?\s*(?:;(.*))?$")
 _EXTRA = re.compile(r"extra\s*==\s*['\"]([^'\"]+)['\"]")

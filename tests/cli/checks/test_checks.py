@@ -41,7 +41,8 @@ def test_this_python_and_its_packages_are_good() -> None:
     found = only(software.needed_packages())
     assert found.verdict is Verdict.PASS
     assert "torch" in found.text
-    assert {one.name for one in software.extras()} == {"extra spacemouse", "extra gamepad", "extra leader"}
+    extras = {"extra spacemouse", "extra gamepad", "extra leader", "extra tune", "extra suites"}
+    assert {one.name for one in software.extras()} == extras
 
 
 BLOCKED = """
