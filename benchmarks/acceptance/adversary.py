@@ -1,7 +1,7 @@
 """Demonstrations that an adversary disturbs (Huang et al. 2025) against five times as many that nobody does.
 
 The peg and one slot that lies where it always lies, to 1 cm, as on a bench. In 20 demonstrations the slot moves up to
-three times, by 24 to 72 mm, and the demonstrator has to follow; 100 others are static. Two imitators with equally many
+three times, by 3 to 12 cm, and the demonstrator has to follow; 100 others are static. Two imitators with equally many
 updates are tried where nothing moves, and where the slot moves once. A third has as many static frames as the disturbed
 demonstrations have, which are longer. A fourth leaves the 0.5 s after each event out, in which a person still reacts.
 
@@ -29,10 +29,10 @@ from robot_hil.methods.bc import Bc
 from robot_hil.teleop.simulated.expert_peg_slot import PegSlotExpert
 from robot_hil.teleop.simulated.profile import COMPETENT
 
-DISTURBED, STATIC, UPDATES, TRIALS = 20, 100, 2000, 50
+DISTURBED, STATIC, UPDATES, TRIALS = 20, 100, 1500, 50
 PLACE, TOLERANCE = 0.01, 0.006
 """Half the width of where the slot lies, and tolerance of the peg [m]."""
-NEAR, FAR = 0.024, 0.072
+NEAR, FAR = 0.03, 0.12
 """Least and largest motion of the slot [m]."""
 OFTEN = Schedule(kinds=("object",), rate=0.15, most=3, first_step=4, pause_steps=6, low_m=NEAR, high_m=FAR)
 ONCE = Schedule(kinds=("object",), rate=0.25, most=1, first_step=8, low_m=NEAR, high_m=FAR)

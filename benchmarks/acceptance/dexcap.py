@@ -29,7 +29,7 @@ from robot_hil.teleop.simulated.gates import ImminentGate
 from robot_hil.teleop.simulated.profile import STEADY
 
 OFFSET_M, TOLERANCE = 0.015, 0.01
-DEMOS, HELPED, UPDATES, TRIALS, GAIN = 40, 30, 2000, 50, 0.3
+DEMOS, HELPED, UPDATES, TRIALS, GAIN = 40, 30, 1500, 50, 0.3
 HORIZON = 10
 """Steps that who helps looks ahead."""
 CAREFUL_HAND = replace(

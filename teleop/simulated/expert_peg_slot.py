@@ -10,8 +10,8 @@ JAM_HEIGHT, FREE_HEIGHT, DEPTH = 0.01, 0.02, 0.05
 """Below the first, beside the slot, a peg jams; above the second it is free; at the third below 0 it is done [m]."""
 HOVER = 0.03
 """Height at which the expert aligns the peg [m]."""
-CLEAR = 0.06
-"""Height at which a peg is back where demonstrations pass [m]."""
+CLEAR = HOVER
+"""Height at which a peg is back where demonstrations pass [m]; a way farther up is the opposite of what they show."""
 BAND_SIDE, BAND_LOW, BAND_HIGH = 0.3, 0.30, 0.45
 """The goal `return`: x within +-the first, z between the others [m]."""
 
