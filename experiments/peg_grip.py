@@ -1,4 +1,7 @@
-"""A toy: a peg fetched and put into a slot: `robot-hil train peg_grip --seed 0`; the task in docs/testbeds.md."""
+"""A toy: a peg fetched and put into a slot.
+
+`robot-hil train peg_grip --seed 0`; the task in docs/testbeds.md.
+"""
 
 from robot_hil.experiments.base import Experiment, Goal, PersonConfig
 from robot_hil.learner.learner import LearnerConfig

@@ -1,4 +1,7 @@
-"""peg_insertion from two cameras: `robot-hil train peg_insertion --seed 0`; figures in docs/results.md."""
+"""The arm puts a square peg into a hole, seen by two cameras.
+
+`robot-hil train peg_insertion --seed 0`; figures in docs/results.md.
+"""
 
 from robot_hil.experiments.base import Experiment, Goal, PersonConfig
 from robot_hil.learner.learner import LearnerConfig

@@ -1,4 +1,7 @@
-"""peg_insertion from full state: `robot-hil train peg_insertion_state --seed 0`; figures in docs/results.md."""
+"""The arm puts a square peg into a hole whose place it is told.
+
+`robot-hil train peg_insertion_state --seed 0`; figures in docs/results.md.
+"""
 
 from robot_hil.experiments.base import Experiment, Goal, PersonConfig
 from robot_hil.learner.learner import LearnerConfig

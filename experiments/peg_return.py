@@ -1,4 +1,7 @@
-"""A toy: the peg out of the slot, and back: `robot-hil train peg_return --seed 0`; the task in docs/testbeds.md."""
+"""A toy: the peg out of the slot, and back.
+
+`robot-hil train peg_return --seed 0`; the task in docs/testbeds.md.
+"""
 
 from robot_hil.experiments.base import Experiment, Goal, PersonConfig
 from robot_hil.learner.learner import LearnerConfig

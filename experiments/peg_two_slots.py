@@ -1,4 +1,7 @@
-"""A toy: a peg into two slots in turn: `robot-hil train peg_two_slots --seed 0`; the task in docs/testbeds.md."""
+"""A toy: a peg into two slots in turn.
+
+`robot-hil train peg_two_slots --seed 0`; the task in docs/testbeds.md.
+"""
 
 from robot_hil.experiments.base import Experiment, Goal, PersonConfig
 from robot_hil.learner.learner import LearnerConfig

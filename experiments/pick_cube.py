@@ -1,4 +1,7 @@
-"""pick_cube from two cameras: `robot-hil train pick_cube --seed 0`; figures in docs/results.md."""
+"""The arm picks up a cube, seen by two cameras.
+
+`robot-hil train pick_cube --seed 0`; figures in docs/results.md.
+"""
 
 from robot_hil.experiments.base import Experiment, Goal, PersonConfig
 from robot_hil.learner.learner import LearnerConfig

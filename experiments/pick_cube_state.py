@@ -1,4 +1,7 @@
-"""pick_cube from full state: `robot-hil train pick_cube_state --seed 0`; figures in docs/results.md."""
+"""The arm picks up a cube whose place it is told.
+
+`robot-hil train pick_cube_state --seed 0`; figures in docs/results.md.
+"""
 
 from robot_hil.experiments.base import Experiment, Goal, PersonConfig
 from robot_hil.learner.learner import LearnerConfig

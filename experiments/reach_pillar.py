@@ -1,4 +1,7 @@
-"""A toy: past a pillar, over it or under it: `robot-hil train reach_pillar --seed 0`; the task in docs/testbeds.md."""
+"""A toy: past a pillar, over it or under it.
+
+`robot-hil train reach_pillar --seed 0`; the task in docs/testbeds.md.
+"""
 
 from robot_hil.experiments.base import Experiment, Goal, PersonConfig
 from robot_hil.learner.learner import LearnerConfig

@@ -17,3 +17,8 @@ def get(name: str) -> Experiment:
         raise UnknownNameError("experiment", name, NAMES)
     experiment: Experiment = import_module(f"robot_hil.experiments.{name}").EXPERIMENT
     return experiment
+
+
+def about(name: str) -> str:
+    """Return in some words what the experiment called `name` is: its file's docstring up to the command."""
+    return (import_module(f"robot_hil.experiments.{name}").__doc__ or "").partition("`")[0].rstrip(" .:\n")

@@ -11,9 +11,9 @@ class Bar:
     _SELDOM_S = 0.5
 
     def __init__(self) -> None:
-        from rich.progress import Progress as RichProgress
+        from rich.progress import Progress
 
-        self._progress = RichProgress()
+        self._progress = Progress()
         self._tasks: dict[str, Any] = {}
         self._shown = 0.0
 

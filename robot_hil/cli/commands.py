@@ -173,6 +173,8 @@ def report(argv: Arguments) -> int:
     from robot_hil.cli import options
 
     asked = tyro.cli(options.Report, args=list(argv), prog="robot-hil report")
+    if not asked.runs:
+        raise UsageError("report needs run folders: robot-hil report RUN...")
     from robot_hil.cli import evaluate as module
 
     module.report(asked.runs, asked.out)
@@ -197,10 +199,8 @@ def experiments(argv: Arguments) -> int:
 
     for name in registry.NAMES:
         experiment = registry.get(name)
-        person = f"{experiment.person.profile} person" if experiment.person.expert != "none" else "no person"
-        print(
-            f"{name:<22} {experiment.env_id} from {experiment.observation}, {experiment.demos} demonstrations, {person}"
-        )
+        person = f"by a {experiment.person.profile} person" if experiment.person.expert != "none" else "and no person"
+        print(f"{name:<20}  {registry.about(name)}; {experiment.demos} demonstrations {person}")
     print("\nTrain one with `robot-hil train NAME`; `robot-hil train NAME --help` lists its numbers.")
     return 0
 

@@ -2,10 +2,12 @@
 
 from pathlib import Path
 
+import tyro
+
 from robot_hil.transport.keys import make_keys
 
 
-def keys(path: Path = Path("robot_hil.keys")) -> None:
+def keys(path: tyro.conf.Positional[Path] = Path("robot_hil.keys")) -> None:
     """Make a key file for an actor and a learner on different machines; an existing file is never overwritten.
 
     Args:

@@ -10,20 +10,20 @@ from robot_hil.errors import RobotHilError, UnknownNameError
 
 COMMANDS = {
     "demo": "teach the simulated arm to pick a cube from camera images, with a simulated person (minutes)",
-    "train": "train an experiment: actor, learner and live display",
-    "actor": "only the actor of an experiment, e.g. on the robot's computer",
-    "learner": "only the learner of an experiment, e.g. on the computer with the GPU",
+    "train": "train an experiment and show how it goes",
+    "actor": "run only the part that acts, e.g. on the robot's computer",
+    "learner": "run only the part that learns, e.g. on the computer with the GPU",
     "record": "record demonstrations, for `train --demos-from`",
-    "reward": "success told from camera images: record frames, train, check, label",
+    "reward": "tell success from camera images: record frames, train a model, check it, label",
     "teleop": "drive the simulated arm by hand: keyboard, gamepad, SpaceMouse, headset; no learning",
-    "console": "the operator's page for a run: cameras, buttons, curves, stored episodes",
+    "console": "serve the operator's page of a run: cameras, buttons, curves, stored episodes",
     "doctor": "check devices, permissions, cameras, ports; measure rate and age of a device",
-    "committee": "imitators of a run's demonstrations: does a new one fit, when should a robot ask for help",
+    "committee": "train imitators of a run's demonstrations: does a new one fit, when should the robot ask for help",
     "relearn": "learn anew, by any method, from what a run has recorded",
-    "compare": "every method with every simulated person on every task: the table of docs/methods.md",
+    "compare": "compare every method with every simulated person on every task",
     "tune": "search an experiment's numbers on tuning seeds, and judge the best on others",
     "eval": "let a learnt policy act alone and count successes",
-    "report": "tables and plots of runs; several runs are compared",
+    "report": "print a table of runs and plot their curves; several are compared",
     "experiments": "list the experiments",
     "methods": "list the published methods that a run can learn by",
     "keys": "make the key file that actor and learner need between two machines",
@@ -48,8 +48,9 @@ def usage() -> str:
     width = max(map(len, COMMANDS))
     rows = "\n".join(f"  {name:<{width}}  {text}" for name, text in COMMANDS.items())
     return (
-        f"usage: robot-hil COMMAND ...\n\nTeach a robot arm a skill from its own trials and a person's corrections.\n\n"
-        f"commands:\n{rows}\n\n{EXAMPLES}\n`robot-hil COMMAND --help` says more."
+        f"usage: robot-hil COMMAND ...\n\nTeach a robot arm a skill from its own trials and a person's corrections.\n"
+        "An experiment is a task with its robot, person and numbers; a run is the folder that training one leaves.\n"
+        f"\ncommands:\n{rows}\n\n{EXAMPLES}\n`robot-hil COMMAND --help` says more; `robot-hil --version`."
     )
 
 

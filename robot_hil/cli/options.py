@@ -104,7 +104,7 @@ class Common(Operated):
 
 @dataclass(frozen=True, kw_only=True)
 class Train(Common):
-    """What `train` takes."""
+    """Record demonstrations, imitate them, then let the robot try while a person helps; every number is an option."""
 
     resume: bool = False
     """Go on with the run in --out."""
@@ -118,7 +118,7 @@ class Train(Common):
 
 @dataclass(frozen=True, kw_only=True)
 class Record(Common):
-    """What `record` takes."""
+    """Record demonstrations of an experiment, for `robot-hil train --demos-from`."""
 
     against: Path | None = None
     """Judge each demonstration by the committee of this run (`robot-hil committee RUN`), and show what does not fit."""
@@ -126,7 +126,7 @@ class Record(Common):
 
 @dataclass(frozen=True, kw_only=True)
 class Side(Common):
-    """What `actor` and `learner` take."""
+    """Run one half of an experiment: what acts, or what learns. Give both the same experiment and numbers."""
 
     endpoint: str = ENDPOINT
     """Where the learner takes steps, tcp://HOST:PORT."""

@@ -28,6 +28,7 @@ CHOICES = ", ".join(sorted(registry.NAMES))
         ("train pick_cube_state --demos -1", 2, "demos is -1, must be >= 0"),
         ("train --resume gone", 1, "robot-hil: gone is no run folder: it has no config.json."),
         ("eval gone", 1, "robot-hil: gone is no run folder: it has no config.json."),
+        ("report", 2, "robot-hil: report needs run folders"),
         ("report gone", 1, "robot-hil: gone is no run folder: it has no config.json."),
         ("actor pick_cube_state --keys gone", 1, "robot-hil: key file gone does not exist."),
         ("learner pick_cube_state --endpoint tcp://0.0.0.0:1", 1, "can be reached from other machines and no keys"),

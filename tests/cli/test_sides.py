@@ -7,7 +7,7 @@ from robot_hil.learner import checkpoint
 
 
 def test_actor_and_learner_with_keys(shell: Shell) -> None:
-    shell.run("keys", "--path", "run.keys")
+    shell.run("keys", "run.keys")
     steps, weights = free_ports(2)
     common = (
         "pick_cube_state", *TINY, "--goal.max-env-steps", 30, "--keys", "run.keys",

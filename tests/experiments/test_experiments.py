@@ -28,6 +28,7 @@ def critic_updates_per_step(experiment: Experiment) -> float:
 def test_an_experiment_can_be_put_together(name: str, baseline: bool) -> None:
     experiment = registry.get(name)
     assert experiment.name == name
+    assert 10 < len(registry.about(name)) < 80
     if baseline:
         experiment = compose.with_method(experiment, "hil_serl")
         assert experiment.name == f"{name}_hil_serl"

@@ -47,7 +47,7 @@ def keys(path: Path) -> Iterator[Finding]:
     require_curve()
     if not path.exists():
         text = f"no key file {path}; only actor and learner on two machines need one"
-        yield _found("keys", Verdict.ABSENT, text, f"robot-hil keys --path {path}")
+        yield _found("keys", Verdict.ABSENT, text, f"robot-hil keys {path}")
         return
     try:
         load_keys(path)
