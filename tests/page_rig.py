@@ -6,7 +6,7 @@ import numpy as np
 
 from robot_hil.clock import VirtualClock
 from robot_hil.data.robot import ActionScale, ToolState
-from robot_hil.data.teleop import TeleopSample
+from robot_hil.data.teleop import SampleStatus, TeleopSample
 from robot_hil.teleop.browser import PageDevice
 
 SCALE = ActionScale(axes=("x", "y", "z", "gripper"), linear_m=0.01, gripper_m=0.01)
@@ -44,3 +44,9 @@ class Page:
         """Let a control period of 0.1 s pass with the page alive, and ask."""
         self.hold(0.1)
         return self.device.latest()
+
+    def action(self) -> list[float] | None:
+        """Let a control period pass; return what a device that works commands, None while nobody drives."""
+        sample = self.period()
+        assert sample.status is SampleStatus.OK, sample.problem
+        return None if sample.action is None else sample.action.tolist()

@@ -41,9 +41,7 @@ class Rig:
         self.page.tell(connected=connected, axes=list(axes), buttons=values, id="Test Pad")
 
     def action(self):
-        sample = self.page.period()
-        assert sample.status is OK, sample.problem
-        return None if sample.action is None else sample.action.tolist()
+        return self.page.action()
 
 
 @pytest.fixture

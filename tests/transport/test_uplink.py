@@ -206,6 +206,18 @@ def test_a_crowded_learner_holds_the_actor_back_and_loses_nothing(tmp_path, smal
         assert [step.seq for step in got] == list(range(600))
 
 
+def greeting(spec, actor_id: str, epoch: int) -> protocol.Hello:
+    return protocol.Hello(
+        nonce=1,
+        run_id="",
+        actor_id=actor_id,
+        epoch=epoch,
+        instance="x",
+        held={epoch: (0, 0)},
+        identity=protocol.identity(spec, "pick"),
+    )
+
+
 def test_strangers_bytes_are_counted_and_dropped(connect, server, log, small_spec, small_step, until, caplog) -> None:
     caplog.set_level(logging.CRITICAL)
     uplink = connect()
@@ -216,15 +228,7 @@ def test_strangers_bytes_are_counted_and_dropped(connect, server, log, small_spe
     stranger = context.socket(zmq.DEALER)
     stranger.linger = 0
     stranger.connect(server.endpoint)
-    hello = protocol.Hello(
-        nonce=1,
-        run_id="",
-        actor_id="evil",
-        epoch=1,
-        instance="x",
-        held={1: (0, 0)},
-        identity=protocol.identity(small_spec, "pick"),
-    )
+    hello = greeting(small_spec, "evil", 1)
     sent = 0
     for welcome in (False, True):
         for _ in range(300):
@@ -254,15 +258,7 @@ def test_hostile_steps_of_a_welcome_actor_are_refused(connect, server, log, smal
     peer.linger = 0
     peer.rcvtimeo = 20_000
     peer.connect(server.endpoint)
-    hello = protocol.Hello(
-        nonce=1,
-        run_id="",
-        actor_id="a",
-        epoch=2,
-        instance="x",
-        held={2: (0, 0)},
-        identity=protocol.identity(small_spec, "pick"),
-    )
+    hello = greeting(small_spec, "a", 2)
     step = small_step(0, actor_id="a", epoch=2, seq=0)
     wrong = [
         replace(step, actor_id="b"),
