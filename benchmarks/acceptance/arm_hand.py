@@ -9,7 +9,7 @@ takes over the arm only.
 Changed on tuning seeds 100 and 101, where the operator with a policy's gripper succeeded in 0.17 of the episodes and
 without in 0.45:
 * A careful person's demonstrations hold the peg with one force and no other. The gripper's policy, which never saw a
-  force that was off, let it drift out of the band. The demonstrator's hand now shakes as well, by 0.5, so that there is
+  force that was off, let it drift out of the band. The demonstrator's hand now shakes as well, by 0.4, so that there is
   something to put right (as noise is injected on purpose in DART, Laskey et al. 2017).
 * Pauses and inertia are not in the observation, and are imitated as slowness or not at all; nobody has them here.
 * Without inertia shaking alone hardly ever lost the peg. What makes a gripper hard to drive from afar is that its force
@@ -38,8 +38,8 @@ TOLERANCE = 0.006
 """Of the slot [m]."""
 MISJUDGED = 0.3
 """Largest error in the force that the operator believes in."""
-SHAKY = replace(STEADY, smoothing=0.0, slew=2.0, dwell_steps=0, blunder_rate=0.0, noise=0.3)
-FEELING = replace(SHAKY, noise=0.5)
+SHAKY = replace(STEADY, smoothing=0.0, slew=2.0, dwell_steps=0, blunder_rate=0.0, noise=0.3, fatigue_noise=0.0)
+FEELING = replace(SHAKY, noise=0.4)
 """Who shows how to grip."""
 
 
