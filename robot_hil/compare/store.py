@@ -95,7 +95,7 @@ class Store:
 
 def _made_by(content: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
     """Return what of a stored plan decides over the cells that it shares with `other`."""
-    shared = {name: content.get(name) for name in _DECIDES}
+    shared: dict[str, Any] = {name: content.get(name) for name in _DECIDES}
     for name in ("entries", "tasks"):
         known = content.get(name, {})
         shared[name] = {key: value for key, value in known.items() if key in other.get(name, {})}

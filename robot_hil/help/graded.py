@@ -33,7 +33,7 @@ class GradedConfig:
     window: int = 20
     """Fresh episodes over which success is averaged, exponentially; evenly while there are fewer than half of them."""
     low: float = 0.8
-    """Success below which hard states are returned to, unless it is rising: a robot that stays at half is stuck, too."""
+    """Success below which hard states are returned to, unless it is rising: a robot that stays at half is stuck."""
     rising: float = 0.05
     """Success rises when it is so much above that of half a window ago."""
     patience: int = 6

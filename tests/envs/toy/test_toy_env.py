@@ -89,7 +89,7 @@ def test_a_stored_state_remembers_what_has_been_done_of_the_task() -> None:
     state = env.snapshot()
     done = {**state, "scene": {**state["scene"], "stage": 1}}
     first, second = state["scene"]["slots"]
-    obs, info = env.reset(options={"state": done})
+    _, info = env.reset(options={"state": done})
     assert info["stage"] == 1
     assert env.snapshot() == done
     assert env.privileged()["slot_pos"][0] == second
