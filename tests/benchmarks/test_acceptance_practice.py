@@ -1,17 +1,22 @@
 """The acceptance experiments of progress and practice: episodes in pictures, figures, and a judge that is misled."""
 
+import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from robot_hil.data.reward import Judgement
+from robot_hil.experiments import registry
 from robot_hil.policies.reward.progress import Trace
 
 sys.path.append(str(Path(__file__).resolve().parents[2] / "benchmarks" / "acceptance"))
 
 from progress import HOLD, Seen, done, play, played
 from reset_free import HalfOld, Misled, pictures
+
+from runs import first, trained
 
 
 def trace(confirmed: list[bool]) -> Trace:
@@ -74,3 +79,25 @@ def test_a_misled_judge_confirms_what_looked_like_a_success_twice_running():
 
 def test_half_of_what_is_imitated_is_demonstrations():
     assert HalfOld().share({"demo": 10, "online": 1000}, 5) == {"demo": 0.5, "intervention": 0.0, "online": 0.5}
+
+
+def test_a_training_is_tried_along_the_way_and_stops_where_it_is_good_enough(tmp_path):
+    task = registry.get("peg_slot")
+    small = replace(
+        task, backend="torch", demos=1, agent=replace(task.agent, hidden=(8,)),
+        person=replace(task.person, gate="never"), goal=replace(task.goal, check_episodes=0),
+        learner=replace(task.learner, clone_updates=2, batch_size=8, rounds_per_step=0.01),
+    )  # fmt: skip
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        points = trained(small, tmp_path / "run", 100, (60, 170), 1)
+        again = trained(small, tmp_path / "other", 100, (60, 170), 1, until=0.0)
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+    assert [point.env_steps >= limit for point, limit in zip(points, (60, 170), strict=True)] == [True, True]
+    assert again == points[:1]  # and the same seed is the same run
+    assert points[0].episodes == 1
+    assert points[0].human_steps == 0
+    assert first(points, 2.0) is None
+    assert first(points, 0.0) == points[0]
