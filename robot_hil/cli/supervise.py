@@ -84,7 +84,10 @@ class Supervision:
     def __init__(self, robot: "Robot", reliability: Reliability, trigger: AutonomyConfig, clock: Clock) -> None:
         self._robot = robot
         ask, spec = robot.experiment.ask, robot.spec
-        trigger = replace(trigger, per_minute=ask.per_minute, approve_s=APPROVAL_S if ask.approve else 0.0)
+        trigger = replace(
+            trigger, per_minute=ask.per_minute, approve_s=APPROVAL_S if ask.approve else 0.0,
+            alarm=trigger.alarm if ask.at_once else 0.0,
+        )  # fmt: skip
         slowed = np.array([not name.split(".")[-1].startswith("gripper") for name in spec.action.names])
         self.policy = SupervisedPolicy(
             robot.policy, reliability, Autonomy(trigger, 1.0 / spec.control_hz),

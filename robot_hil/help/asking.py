@@ -17,6 +17,8 @@ class AskConfig:
     """With thrifty: share of its steps in which it may ask for each of the two reasons, in (0, 0.5]."""
     per_minute: int = 0
     """Most calls in 60 s; beyond that it only goes slowly. 0 is no limit."""
+    at_once: bool = True
+    """Held at once where hardly anything is as usual; else it is slowed first, and held a second later."""
     approve: bool = False
     """Between going slowly and being held it proposes, and goes on as long as a person approves."""
 
