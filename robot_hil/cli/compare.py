@@ -21,6 +21,9 @@ from robot_hil.errors import RobotHilError
 _LOOK_S = 0.25
 _GRACE_S = 120.0
 """A worker that is asked to stop ends its episode or its round, and saves."""
+_ONE_THREAD = {"OMP_NUM_THREADS": "1", "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false"}
+_KEEP_ALL = {"JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0", "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1"}
+"""What jax compiles is kept for the next cell, which else would wait for seconds until it learns."""
 ROOT = Path("runs/compare")
 _AWAKE, _BEGINS = "worker awake", "cell "
 """What a worker says at its start, and before each cell."""
@@ -107,7 +110,8 @@ class Comparison:
         return sum(not self.store.is_over(cell) for cell in self.cells)
 
     def _start(self, number: int) -> None:
-        env = {"OMP_NUM_THREADS": "1", PARENT_VARIABLE: str(os.getpid()), "PYTHONUNBUFFERED": "1"}
+        compiled = {"JAX_COMPILATION_CACHE_DIR": str((self.store.root / "compiled").resolve())}
+        env = {**_ONE_THREAD, **_KEEP_ALL, **compiled, PARENT_VARIABLE: str(os.getpid()), "PYTHONUNBUFFERED": "1"}
         log = self.store.root / f"worker-{number}.log"
         self._workers[number] = Child("worker", ["compare", *self.argv, "--worker", str(number)], log, env)
         self._workers[number].start()

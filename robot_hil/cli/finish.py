@@ -39,13 +39,17 @@ def evaluate_run(
     stop: "StopRequest",
     refresh: Callable[[], object],
     operator: OperatorOptions = NOBODY,
+    agent: Agent | None = None,
 ) -> None:
-    """Run the evaluation: person off, deterministic policy, fresh episodes; rows go to `actor.jsonl`."""
+    """Run the evaluation: person off, deterministic policy, fresh episodes; rows go to `actor.jsonl`.
+
+    `agent`, if given, is the experiment's, from an earlier run: what it has compiled is not compiled again.
+    """
     compose.limit_threads(experiment, 1)
     saved = checkpoint.load_newest(run.checkpoints)
     earlier = run.episodes()
     done = [row for row in of_final_policy(earlier) if row.phase == "eval"]
-    agent = compose.make_agent(experiment)
+    agent = agent or compose.make_agent(experiment)
     robot = Robot(experiment, run, agent, seed, between=refresh, operator=operator)
     stop.on_stop = robot.request_stop
     robot.env_steps = max((row.env_steps for row in earlier), default=0)

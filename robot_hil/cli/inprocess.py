@@ -13,6 +13,7 @@ from robot_hil.cli.runfolder import RunFolder
 from robot_hil.cli.signals import StopRequest
 from robot_hil.cli.training import Training
 from robot_hil.data.step import Step
+from robot_hil.protocols import Agent
 from robot_hil.replay.step_log import StepLog
 from robot_hil.report.metrics import EpisodeRow, JsonlSink
 
@@ -36,10 +37,12 @@ class InProcess:
         stop: StopRequest,
         refresh: Callable[[], object],
         operator: OperatorOptions = NOBODY,
+        agent: Agent | None = None,
     ) -> None:
+        """`agent`, if given, is the experiment's, from an earlier run: what it has compiled is not compiled again."""
         compose.prepare_training(experiment, 1)
         self.experiment, self.stop = experiment, stop
-        self.agent = compose.make_agent(experiment)
+        self.agent = agent or compose.make_agent(experiment)
         self.log = StepLog(run.steps, meta={"experiment": experiment.name}).open()
         self.robot = Robot(
             experiment, run, self.agent, seed,

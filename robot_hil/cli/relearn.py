@@ -23,6 +23,7 @@ from robot_hil.errors import ConfigError, StorageError
 from robot_hil.learner import checkpoint
 from robot_hil.learner.learner import Learner
 from robot_hil.methods import registry
+from robot_hil.protocols import Agent
 from robot_hil.replay.step_log import StepLog
 from robot_hil.report.labels import read_labels
 from robot_hil.report.metrics import JsonlSink, LearnerRow, write_json
@@ -76,13 +77,14 @@ class Job:
 class Relearning:
     """A learner filled from a log, with checkpoints and rows in a run folder of its own."""
 
-    def __init__(self, job: Job, run: RunFolder) -> None:
+    def __init__(self, job: Job, run: RunFolder, agent: Agent | None = None) -> None:
+        """`agent`, if given, is the experiment's, from an earlier run: what it has compiled is not compiled again."""
         compose.prepare_training(job.experiment, int(os.environ.get("OMP_NUM_THREADS", "0")) or 1)
         self._job, self._run = job, run
         self._done = 0
         self.trained = False
         """Whether `run` has changed the policy."""
-        agent = compose.make_agent(job.experiment)
+        agent = agent or compose.make_agent(job.experiment)
         with _log_of(job.source) as log:
             config = job.experiment.learner
             if log.info().steps * 3 > config.capacity:  # each step may need a slot more, demonstrations half of them

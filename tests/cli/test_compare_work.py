@@ -5,12 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from robot_hil.cli.compare_work import work
+from robot_hil.cli import options
+from robot_hil.cli.compare_work import Agents, work
 from robot_hil.cli.runfolder import RunFolder
 from robot_hil.cli.signals import StopRequest
 from robot_hil.compare.measures import Measures
 from robot_hil.compare.plan import Cell, Plan
 from robot_hil.compare.store import RESULT_FILE, Store
+from robot_hil.experiments.base import Experiment
 from robot_hil.replay.step_log import StepLog
 
 TINY = Plan(
@@ -131,3 +133,14 @@ def test_a_cell_that_another_worker_is_at_is_passed_over_until_it_lets_go(tmp_pa
 
     work(plan, [taken, free], store, StopRequest(), begins)
     assert told == [free, taken]
+
+
+def test_an_agent_is_made_once_for_its_numbers_and_task() -> None:
+    agents, first = Agents(), parsed("peg_slot")
+    assert agents.of(first) is agents.of(replace(parsed("peg_slot"), eval_episodes=3))
+    assert agents.of(first) is not agents.of(parsed("reach_pillar"))
+    assert agents.of(first) is not agents.of(parsed("peg_slot", "--agent.anchor", "0"))
+
+
+def parsed(task: str, *more: str) -> Experiment:
+    return options.parse("train", options.Train, [task, *TINY.options, *more]).experiment
