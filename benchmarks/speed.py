@@ -20,7 +20,7 @@ from robot_hil.report.machine import read_results
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results"
-PAGES = [HERE.parent / "docs" / name for name in ("performance.md", "simulated_person.md")]
+PAGES = [HERE.parent / "docs" / name for name in ("performance.md", "simulated_person.md", "suites.md")]
 SUITES = (
     "floors",
     "passes",
@@ -32,7 +32,7 @@ SUITES = (
     "control_period",
     "env_speed",
 )
-LONG = ("encoders", "reward", "persons")
+LONG = ("encoders", "reward", "persons", "suites")
 """Suites that are not of speed, most of minutes, run only when they are named."""
 
 

@@ -8,6 +8,7 @@ from robot_hil.experiments.base import Experiment
 NAMES = (
     "pick_cube", "pick_cube_state", "peg_insertion", "peg_insertion_state",
     "peg_slot", "peg_two_slots", "peg_return", "peg_grip", "reach_pillar",
+    "mw_reach", "mw_door_open", "mw_drawer_open", "mw_pick_place", "mw_peg_insert_side",
 )  # fmt: skip
 
 

@@ -15,7 +15,7 @@ from gymnasium import spaces
 
 from robot_hil.data.specs import Array, ArraySpec, EnvSpec
 from robot_hil.envs.mujoco.camera import MujocoCamera, Renderer
-from robot_hil.envs.suites.base import check, library, whole_frames
+from robot_hil.envs.suites.base import check, draw_plainly, library, whole_frames
 from robot_hil.envs.task import ObsType
 from robot_hil.errors import ConfigError, SafetyError, SpecError, UnknownNameError
 
@@ -86,6 +86,7 @@ class AdroitEnv(gymnasium.Env[dict[str, Array], Array]):
             made: Any = gymnasium.make(f"AdroitHand{task}Sparse-v1", disable_env_checker=True)
         self._sim: Any = made.unwrapped  # without the suite's limit of time
         self.model, self.data = self._sim.model, self._sim.data
+        draw_plainly(self.model)
         self.render_mode = render_mode
         self.metadata = {**self.metadata, "render_fps": round(control_hz)}
         self._obs_type = obs_type

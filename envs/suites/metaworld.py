@@ -16,7 +16,7 @@ from robot_hil.data.robot import ArmLimits, ArmState, CartesianTarget, Target
 from robot_hil.data.specs import Array, ArraySpec
 from robot_hil.envs.mujoco.camera import MujocoCamera, Renderer
 from robot_hil.envs.robot_env import RobotEnv
-from robot_hil.envs.suites.base import check, library, whole_frames
+from robot_hil.envs.suites.base import check, draw_plainly, library, whole_frames
 from robot_hil.envs.task import Motion, ObsType, Reading
 from robot_hil.errors import SafetyError, UnknownNameError
 
@@ -61,6 +61,7 @@ class MetaWorld:
         del self.sim.sawyer_observation_space  # cached with a goal that may not be seen
         self.sim.max_path_length = 2**31
         self.model, self.data = self.sim.model, self.sim.data
+        draw_plainly(self.model)
         self._turn_upright(_CAMERAS["front"])
         self.target = np.zeros(3)
         """Where the leading body is sent, (3,) [m]."""

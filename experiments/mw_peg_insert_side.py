@@ -1,0 +1,17 @@
+"""Meta-World's peg-insert-side: `robot-hil train mw_peg_insert_side`; needs the extra `suites`: docs/suites.md."""
+
+from robot_hil.experiments.base import Experiment, Goal, PersonConfig
+from robot_hil.learner.learner import LearnerConfig
+from robot_hil.methods.anchored import Anchored
+from robot_hil.policies.config import AnchoredConfig
+
+EXPERIMENT = Experiment(
+    name="mw_peg_insert_side",
+    env_id="robot_hil/MetaWorldPegInsertSide-v0",
+    observation="state",
+    person=PersonConfig(expert="metaworld", profile="competent", patience_steps=30),
+    agent=AnchoredConfig(utd=2),
+    method=Anchored(n_step=5),
+    learner=LearnerConfig(clone_updates=1000),
+    goal=Goal(max_env_steps=10000),
+)
