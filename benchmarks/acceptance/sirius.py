@@ -5,14 +5,20 @@ over when it jams or nothing moves, what failed in spite of that is thrown away,
 learns from everything so far, every step weighted by its class. On the log of all rounds, with equally many updates,
 unweighted imitation of all that was done, IWR, and two memories of three in ten episodes learn, too.
 
-The person was first to foresee jams five steps ahead. From the robot's motion of one step that cannot be foreseen:
-whoever comes down fast and brakes above the slot, as the demonstrators do, seemed about to jam. Sound robots were
-interrupted as often as bad ones (37, 24 and 24 % of the steps on a tuning seed), and corrections told nothing of what
-was wrong. So now a jam is foreseen one step ahead, and one that has happened calls the person, too.
+Demonstrations alone were to succeed in 35 to 60 %. Thirty did so in 68 to 95 % on tuning seeds, whether the slot has 3
+mm or 2. At 1 mm they succeeded in 60 %, but three rounds brought nothing. So there are eight, and 2 mm.
+
+The person was first to foresee jams five steps ahead, by repeating the robot's motion. Whoever comes down fast and
+brakes above the slot then seems about to jam: of 40 demonstrations (4 mm) that gate would have interrupted 34, and 4
+jammed. Here a jam is foreseen one step ahead, and one that has happened calls the person, too: 5 of the 40. The person
+comes half a second late, so that what led to a takeover is really bad.
+
+On the tuning seed the robot succeeded in nine of ten after one round, and needed no help in the second. From there the
+person's share cannot fall; and unweighted imitation is compared after the first round as well, when least is good.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lab import Claim, Episode, Size, Slot, Workplace, human_frames, main, rate, taught, trials
 
@@ -30,9 +36,11 @@ from robot_hil.teleop.simulated.expert_peg_slot import PegSlotExpert
 from robot_hil.teleop.simulated.gates import ImminentGate, Situation
 from robot_hil.teleop.simulated.profile import COMPETENT
 
-DEMOS, ROUNDS, EPISODES, UPDATES, TRIALS = 15, 3, 30, 1500, 100
+DEMOS, ROUNDS, EPISODES, UPDATES, TRIALS = 8, 3, 30, 1500, 100
 TOLERANCE = 0.002
-"""Of the slot [m]; with the usual 4 mm demonstrations alone bring nearly all that there is."""
+"""Of the slot [m]."""
+LATE = replace(COMPETENT, reaction_steps=5)
+"""Half a second late, so that what led to a takeover is really bad: a jam, and the robot pressing on in it."""
 MEMORY = 0.3
 """Share of the working episodes that the small memories keep."""
 
@@ -66,7 +74,7 @@ def measure(seed: int, size: Size) -> Mapping[str, float]:
     env, expert = ToyEnv(Slot(tolerance=TOLERANCE)), PegSlotExpert(tolerance=TOLERANCE)
     place = Workplace(env, seed)
     log: list[Episode] = [*place.demonstrations(place.person(expert, COMPETENT), size.of(DEMOS))]
-    person = place.person(expert, COMPETENT, JamGate(expert))
+    person = place.person(expert, LATE, JamGate(expert))
     found: dict[str, float] = {}
 
     def learn(name: str, view: Method) -> AgentPolicy:
@@ -81,6 +89,8 @@ def measure(seed: int, size: Size) -> Mapping[str, float]:
         found[f"kept {turn}"] = len(work)
         found[f"human {turn}"] = human_frames(work) / max(1, sum(map(len, work)))
         policy = learn(f"round {turn}", Sirius())
+        if turn == 1:
+            learn("unweighted 1", Unweighted())
     memory = size.of(round(MEMORY * ROUNDS * EPISODES))
     views: dict[str, Method] = {
         "unweighted": Unweighted(), "people": Bc(), "iwr": Iwr(),
@@ -89,6 +99,7 @@ def measure(seed: int, size: Size) -> Mapping[str, float]:
     for name, view in views.items():
         learn(name, view)
     last = f"round {ROUNDS}"
+    found["over unweighted 1"] = found["round 1"] - found["unweighted 1"]
     found |= {f"over {name}": found[last] - found[name] for name in ("round 0", "unweighted", "people", "iwr")}
     found |= {f"fall {turn}": found[f"human {turn - 1}"] - found[f"human {turn}"] for turn in range(2, ROUNDS + 1)}
     found |= {"lost": found[last] - found["most"], "most over least": found["most"] - found["least"]}
@@ -98,9 +109,11 @@ def measure(seed: int, size: Size) -> Mapping[str, float]:
 CLAIMS = (
     Claim(key="over round 0", what="success after three rounds, less that of demonstrations alone", target=0.25),
     Claim(key="over unweighted", what="gain over unweighted imitation of the same log", target=0.0),
+    Claim(key="over unweighted 1", what="gain over unweighted imitation after one round", target=0.0),
     Claim(key="over iwr", what="gain over IWR on the same log", target=-0.03),
     Claim(key="fall 2", what="fall of the person's share from round 1 to round 2", target=0.0),
-    Claim(key="fall 3", what="fall of the person's share from round 2 to round 3", target=0.0),
+    Claim(key="fall 3", what="fall of the person's share from round 2 to round 3", target=0.0,
+          note="where round 2 needed hardly any help, nothing is left to fall"),
     Claim(key="lost", what="lost by keeping the most intervened 30 %", target=0.05, higher_is_better=False),
     Claim(key="most over least", what="gain of keeping the most over the least intervened", target=0.0),
     Claim(key="round 0", what="success of demonstrations alone"),
@@ -111,7 +124,7 @@ CLAIMS = (
     Claim(key="human 2", what="person's share in round 2", higher_is_better=False),
     Claim(key="human 3", what="person's share in round 3", higher_is_better=False),
     Claim(key="over people", what="gain over imitation of people alone on the same log"),
-)
+)  # fmt: skip
 
 if __name__ == "__main__":
     main("sirius", CLAIMS, measure, __doc__ or "")
