@@ -3,6 +3,11 @@
 Past a pillar, over it or under it. A committee has learnt from 30 demonstrations over it. New people give 15 over, 15
 under and 15 of both; and 15 over from heights where none of the 30 began. Imitators of the base, of the base and what
 fits, and of everything get equally many updates. After Gandhi et al. 2022, arXiv 2210.08073.
+
+On seed 100 the score did all it should, and leaving out what does not fit gained nothing: an imitator of everything, even
+of as many demonstrations under the pillar as over it, never ran into it. It sees where it is, and goes over from above
+and under from below, so that two ways mix well here. The target stays, and is missed; where it is not seen which way
+somebody has begun, it may be met.
 """
 
 from collections.abc import Mapping
@@ -81,14 +86,15 @@ def measure(seed: int, size: Size) -> Mapping[str, float]:
 CLAIMS = (
     Claim(key="auroc", what="how often a demonstration over scores above one under", target=0.95, unit="AUROC"),
     Claim(key="novel", what="accepted of the same style from new places", target=0.8),
-    Claim(key="gain", what="imitation of what fits, less that of everything", target=0.15),
+    Claim(key="gain", what="imitation of what fits, less that of everything", target=0.15,
+          note="two ways past a pillar do not hurt who imitates both: the place of the tool tells which one to take"),
     Claim(key="harm", what="imitation of what fits, less that of the base", target=0.0),
     Claim(key="over", what="accepted of the same style"),
     Claim(key="under", what="accepted of the other style", higher_is_better=False),
     Claim(key="base", what="success of imitating the base"),
     Claim(key="fitting", what="success of imitating base and what fits"),
     Claim(key="all", what="success of imitating everything"),
-)
+)  # fmt: skip
 
 if __name__ == "__main__":
     main("compatibility", CLAIMS, measure, __doc__ or "")
