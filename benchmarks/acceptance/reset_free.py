@@ -7,11 +7,11 @@ one place would be all that is ever practised. Success is the environment's own;
 with frames of both goals; or that classifier's with 5 % of its verdicts on single frames made a success. Trials begin
 from a reset and are judged by the environment. After RoboFuME, Yang et al. 2023, arXiv 2310.15145.
 
-The gain is missed. Tuning seed 100, success before and after practice: 0.36 and 0.13 with the default (after 4000 steps,
-no shifts), 0.82 and 0.28 with critics and a lasting pull towards people (2000 steps), 0.62 and 0.46 with Hi-ORS alone
-(no shifts), 0.50 and 0.44 as it is here, with 0.04 resets per trial. In practice without shifts nearly all attempts
-succeed: the policy gets better at the one slot and the one place above it, and forgets the others. What is missing is a
-way back to anywhere in the band, and critics that do no harm where nobody helps.
+The gain is missed. Tuning seed 100, success before and after practice: 0.36 and 0.13 with the default (4000 steps, no
+shifts); 0.62 and 0.46 with Hi-ORS alone (no shifts); 0.50 and 0.44 as it is here, with 0.04 resets per trial; 0.82,
+then 0.28 after 2000 and 0.62 after 4000 steps, with critics and a pull towards people that lasts (`q_filtered_bc`). In
+practice without shifts nearly all attempts succeed: the policy gets better at the one slot and the one place above it,
+and forgets the others. What is missing is a way back to anywhere in the band, and critics that do no harm at first.
 """
 
 from collections.abc import Iterator, Mapping
