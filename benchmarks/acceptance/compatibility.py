@@ -4,10 +4,10 @@ Past a pillar, over it or under it. A committee has learnt from 30 demonstration
 under and 15 of both; and 15 over from heights where none of the 30 began. Imitators of the base, of the base and what
 fits, and of everything get equally many updates. After Gandhi et al. 2022, arXiv 2210.08073.
 
-On seed 100 the score did all it should, and leaving out what does not fit gained nothing: an imitator of everything, even
-of as many demonstrations under the pillar as over it, never ran into it. It sees where it is, and goes over from above
-and under from below, so that two ways mix well here. The target stays, and is missed; where it is not seen which way
-somebody has begun, it may be met.
+On seed 100 the score did all it should, and leaving out what does not fit gained nothing: an imitator of everything,
+even of as many demonstrations under the pillar as over it, never ran into it in 40 trials. It went over where it began
+above the pillar's middle and under where below (39 of 40): where the place tells which way to take, two ways mix well.
+The target stays, and is missed.
 """
 
 from collections.abc import Mapping
