@@ -18,7 +18,7 @@ from robot_hil.compare.publish import publish
 from robot_hil.compare.store import Store
 from robot_hil.errors import RobotHilError
 
-_LOOK_S = 0.25
+_LOOK_S = 1.0
 _GRACE_S = 120.0
 """A worker that is asked to stop ends its episode or its round, and saves."""
 _ONE_THREAD = {"OMP_NUM_THREADS": "1", "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false"}
