@@ -13,8 +13,9 @@ brakes above the slot then seems about to jam: of 40 demonstrations (4 mm) that 
 jammed. Here a jam is foreseen one step ahead, and one that has happened calls the person, too: 5 of the 40. The person
 comes half a second late, so that what led to a takeover is really bad.
 
-On the tuning seed the robot succeeded in nine of ten after one round, and needed no help in the second. From there the
-person's share cannot fall; and unweighted imitation is compared after the first round as well, when least is good.
+On two tuning seeds the robot succeeded in nine of ten after one round, and people drove 0 and 4 % of the second; of the
+third 5 and 17 %, as later policies were worse by chance. So a fall in every round may be missed. Unweighted imitation
+is compared after the first round as well.
 """
 
 from collections.abc import Mapping
@@ -113,7 +114,7 @@ CLAIMS = (
     Claim(key="over iwr", what="gain over IWR on the same log", target=-0.03),
     Claim(key="fall 2", what="fall of the person's share from round 1 to round 2", target=0.0),
     Claim(key="fall 3", what="fall of the person's share from round 2 to round 3", target=0.0,
-          note="where round 2 needed hardly any help, nothing is left to fall"),
+          note="on tuning seeds it rose: round 2 had needed hardly any help"),
     Claim(key="lost", what="lost by keeping the most intervened 30 %", target=0.05, higher_is_better=False),
     Claim(key="most over least", what="gain of keeping the most over the least intervened", target=0.0),
     Claim(key="round 0", what="success of demonstrations alone"),
