@@ -14,7 +14,7 @@ from robot_hil.policies.reward.progress import Trace
 sys.path.append(str(Path(__file__).resolve().parents[2] / "benchmarks" / "acceptance"))
 
 from progress import HOLD, Seen, done, play, played
-from reset_free import HalfOld, Misled, pictures
+from reset_free import Misled, pictures
 
 from runs import first, trained
 
@@ -75,10 +75,6 @@ def test_a_misled_judge_confirms_what_looked_like_a_success_twice_running():
     seldom = Misled(Never(), 0.5, 0.05, np.random.default_rng(0))
     assert 0 < sum(seldom.judge({}).confirmed for _ in range(4000)) < 40
     assert not any(Misled(Never(), 0.5, 0.0, np.random.default_rng(0)).judge({}).confirmed for _ in range(50))
-
-
-def test_half_of_what_is_imitated_is_demonstrations():
-    assert HalfOld().share({"demo": 10, "online": 1000}, 5) == {"demo": 0.5, "intervention": 0.0, "online": 0.5}
 
 
 def test_a_training_is_tried_along_the_way_and_stops_where_it_is_good_enough(tmp_path):
