@@ -18,12 +18,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from lab import Claim, Episode, Size, Slot, Workplace, human_frames, main, rate, taught, trials
+from lab import Claim, Episode, Size, Workplace, human_frames, main, rate, taught, trials
 
 from robot_hil.actor.adversary import Schedule
 from robot_hil.data.specs import Array
 from robot_hil.envs.toy.env import ToyEnv
-from robot_hil.envs.toy.peg_slot import PegScene
+from robot_hil.envs.toy.peg_slot import PegScene, PegSlot
 from robot_hil.methods.base import Columns
 from robot_hil.methods.bc import Bc
 from robot_hil.teleop.simulated.expert_peg_slot import PegSlotExpert
@@ -42,7 +42,7 @@ REACTION = 5
 """Steps after an event in which a person still reacts: 0.5 s."""
 
 
-class Bench(Slot):
+class Bench(PegSlot):
     """The slot lies where it always lies."""
 
     def start(self, rng: np.random.Generator, goal: str) -> PegScene:

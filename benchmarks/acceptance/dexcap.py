@@ -17,10 +17,11 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
-from lab import Claim, Episode, Size, Slot, Workplace, main, rate, taught, trials
+from lab import Claim, Episode, Size, Workplace, main, rate, taught, trials
 
 from robot_hil.actor.sharing import Mode
 from robot_hil.envs.toy.env import ToyEnv
+from robot_hil.envs.toy.peg_slot import PegSlot
 from robot_hil.methods.base import Method
 from robot_hil.methods.bc import Bc
 from robot_hil.teleop.simulated.adding import AddingPerson
@@ -49,7 +50,7 @@ class Half(Method):
 
 def measure(seed: int, size: Size) -> Mapping[str, float]:
     """Return success, effort and jumps of both ways."""
-    env = ToyEnv(Slot(tolerance=TOLERANCE))
+    env = ToyEnv(PegSlot(tolerance=TOLERANCE))
     spec, expert, updates = env.env_spec, PegSlotExpert(tolerance=TOLERANCE), size.of(UPDATES)
     place = Workplace(env, seed)
     wrong = replace(STEADY, bias=OFFSET_M / TOLERANCE, dwell_steps=0)

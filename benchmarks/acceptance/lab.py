@@ -30,7 +30,6 @@ from robot_hil.data.specs import EnvSpec
 from robot_hil.data.step import Step
 from robot_hil.envs.base import scale_of, tool_of
 from robot_hil.envs.toy.env import ToyEnv
-from robot_hil.envs.toy.peg_slot import DEPTH, PegScene, PegSlot
 from robot_hil.learner.learner import Learner, LearnerConfig
 from robot_hil.methods.base import Method
 from robot_hil.methods.bc import Bc
@@ -82,21 +81,6 @@ class Trial:
     steps: int
     jams: int
     recoveries: int
-
-
-class Slot(PegSlot):
-    """As `PegSlot`, but a peg that leans on the side of its slot is in it, whatever rounding says.
-
-    There x is compared with the slot's side to the last bit, and most leaning pegs would miss it for good.
-    """
-
-    def advance(self, scene: PegScene, move: Sequence[float]) -> PegScene:
-        """See `PegSlot.advance`."""
-        after = super().advance(scene, move)
-        if after.goal != "insert" or after.stage > scene.stage or after.stage == len(after.slots):
-            return after
-        leans = abs(after.x - after.slots[after.stage]) <= self._tolerance + 1e-9
-        return after._replace(stage=after.stage + 1) if leans and after.z <= -DEPTH else after
 
 
 class Workplace:

@@ -18,10 +18,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
-from lab import Claim, Episode, Size, Slot, Workplace, first_frames, human_frames, main, rate, taught, trials
+from lab import Claim, Episode, Size, Workplace, first_frames, human_frames, main, rate, taught, trials
 
 from robot_hil.envs.toy.env import ToyEnv
-from robot_hil.envs.toy.peg_slot import TOLERANCE, PegScene
+from robot_hil.envs.toy.peg_slot import TOLERANCE, PegScene, PegSlot
 from robot_hil.teleop.simulated.expert_peg_slot import PegSlotExpert
 from robot_hil.teleop.simulated.gates import ProgressGate
 from robot_hil.teleop.simulated.profile import COMPETENT
@@ -37,7 +37,7 @@ CLEAN = replace(COMPETENT, noise=0.04, blunder_rate=0.0)
 """A person whose demonstrations hardly ever jam, so that they teach nothing about it."""
 
 
-class Jammed(Slot):
+class Jammed(PegSlot):
     """Episodes begin with the peg jammed beside the first slot."""
 
     def start(self, rng: np.random.Generator, goal: str) -> PegScene:
@@ -49,7 +49,7 @@ class Jammed(Slot):
 
 def measure(seed: int, size: Size) -> Mapping[str, float]:
     """Return success and recoveries of the three arms."""
-    env, jammed = ToyEnv(Slot(slots=2)), ToyEnv(Jammed(slots=2))
+    env, jammed = ToyEnv(PegSlot(slots=2)), ToyEnv(Jammed(slots=2))
     spec, expert = env.env_spec, PegSlotExpert()
     classroom = Workplace(env, seed)
     demonstrator = classroom.person(expert, CLEAN)

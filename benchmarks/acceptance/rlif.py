@@ -16,11 +16,12 @@ a robot that cannot do anything for long stretches (13 and 19 % on two tuning se
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from lab import Claim, Episode, Size, Slot, Workplace, main, rate, taught, trials
+from lab import Claim, Episode, Size, Workplace, main, rate, taught, trials
 
 from robot_hil.actor.policy import AgentPolicy
 from robot_hil.actor.seeding import Stream
 from robot_hil.envs.toy.env import ToyEnv
+from robot_hil.envs.toy.peg_slot import PegSlot
 from robot_hil.learner.learner import Learner, LearnerConfig
 from robot_hil.methods.base import Method
 from robot_hil.methods.bc import Bc
@@ -36,7 +37,7 @@ DEMOS, CLONES, STEPS, TRIALS = 10, 500, 6000, 100
 FIRST, LAST = 1000, 2000
 """Steps over which the person's share is counted, at the beginning and at the end."""
 PERSON = replace(
-    BIASED, bias=1.3, reaction_steps=1, reaction_jitter=0, min_hold_steps=4, max_hold_steps=4, max_interventions=80,
+    BIASED, reaction_steps=1, reaction_jitter=0, min_hold_steps=4, max_hold_steps=4, max_interventions=80,
     fatigue_steps=1e9,
 )  # fmt: skip
 """About 60 % alone; takes over for four steps at a time, as published, right after the action that was the reason.
@@ -84,7 +85,7 @@ class Course:
 
 def practise(arm: Arm, demos: Sequence[Episode], seed: int, size: Size) -> Course:
     """Imitate `demos`, then practise with one training round per step, made at the end of each episode."""
-    env, steps = ToyEnv(Slot()), size.of(STEPS)
+    env, steps = ToyEnv(PegSlot()), size.of(STEPS)
     place = Workplace(env, seed)
     agent = make_agent(arm.agent, "torch", "cpu")
     agent.bind(env.env_spec)
@@ -100,7 +101,7 @@ def practise(arm: Arm, demos: Sequence[Episode], seed: int, size: Size) -> Cours
 
     def alone() -> float:
         policy.set_params(learner.rounds, agent.load_actor(learner.actor_params()))
-        return rate(trials(ToyEnv(Slot()), policy, seed + 1000, size.of(TRIALS)))
+        return rate(trials(ToyEnv(PegSlot()), policy, seed + 1000, size.of(TRIALS)))
 
     for number, episode in enumerate(demos):
         take(episode, number)
@@ -126,7 +127,7 @@ def share(flags: Sequence[bool]) -> float:
 
 def measure(seed: int, size: Size) -> Mapping[str, float]:
     """Return the person's success, that of every arm, and the person's share at both ends of practice."""
-    env = ToyEnv(Slot())
+    env = ToyEnv(PegSlot())
     place = Workplace(env, seed)
     person = place.person(PegSlotExpert(), PERSON)
     demos = place.demonstrations(person, size.of(DEMOS), failures=True)

@@ -21,11 +21,12 @@ is compared after the first round as well.
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from lab import Claim, Episode, Size, Slot, Workplace, human_frames, main, rate, taught, trials
+from lab import Claim, Episode, Size, Workplace, human_frames, main, rate, taught, trials
 
 from robot_hil.actor.policy import AgentPolicy
 from robot_hil.data.specs import Array
 from robot_hil.envs.toy.env import ToyEnv
+from robot_hil.envs.toy.peg_slot import PegSlot
 from robot_hil.methods.base import Columns, Method
 from robot_hil.methods.bc import Bc
 from robot_hil.methods.executed import executed
@@ -72,7 +73,7 @@ class Unweighted(Pooled):
 
 def measure(seed: int, size: Size) -> Mapping[str, float]:
     """Return success after each round, the person's share of each, and success of the other views of the log."""
-    env, expert = ToyEnv(Slot(tolerance=TOLERANCE)), PegSlotExpert(tolerance=TOLERANCE)
+    env, expert = ToyEnv(PegSlot(tolerance=TOLERANCE)), PegSlotExpert(tolerance=TOLERANCE)
     place = Workplace(env, seed)
     log: list[Episode] = [*place.demonstrations(place.person(expert, COMPETENT), size.of(DEMOS))]
     person = place.person(expert, LATE, JamGate(expert))

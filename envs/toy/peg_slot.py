@@ -47,6 +47,11 @@ class PegScene(NamedTuple):
     """Jams that ended, by lifting."""
 
 
+def over(x: float, slot: float, tolerance: float) -> bool:
+    """Return whether a tip at `x` is over or in the slot, leaning on its side included, whatever rounding says."""
+    return abs(x - slot) <= tolerance + 1e-9
+
+
 def contact(
     x: float, z: float, jammed: bool, dx: float, dz: float, slots: Sequence[float], tolerance: float
 ) -> tuple[float, float, bool]:
@@ -60,7 +65,7 @@ def contact(
     slot = min(slots, key=lambda s: abs(s - (x if z < 0.0 else nx)))
     if z < 0.0:
         nx = clamp(nx, slot - tolerance, slot + tolerance)
-    beside = z >= 0.0 and abs(nx - slot) > tolerance
+    beside = z >= 0.0 and not over(nx, slot, tolerance)
     if beside:
         nz = max(nz, 0.0)
     return nx, nz, nz < FREE_HEIGHT if jammed else beside and nz < JAM_HEIGHT
@@ -114,7 +119,7 @@ class PegSlot:
         x, z, jammed = contact(scene.x, scene.z, scene.jammed, move[0], move[1], scene.slots, self._tolerance)
         stage = scene.stage
         if scene.goal == "insert" and stage < len(scene.slots):
-            stage += z <= -DEPTH and abs(x - scene.slots[stage]) <= self._tolerance
+            stage += z <= -DEPTH and over(x, scene.slots[stage], self._tolerance)
         return PegScene(
             x, z, jammed, scene.slots, stage, scene.goal,
             scene.jams + (jammed and not scene.jammed), scene.recoveries + (scene.jammed and not jammed),

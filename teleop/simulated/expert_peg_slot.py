@@ -71,7 +71,7 @@ def moved(peg: Peg, dx: float, dz: float) -> Peg:
     if peg.z < 0.0:  # in this slot, or in another one
         this = abs(peg.x - peg.slot) <= peg.tolerance + 1e-9
         x = peg.slot + bounded(x - peg.slot, peg.tolerance) if this else peg.x
-    beside = peg.z >= 0.0 and abs(x - peg.slot) > peg.tolerance
+    beside = peg.z >= 0.0 and abs(x - peg.slot) > peg.tolerance + 1e-9
     if beside:
         z = max(z, 0.0)
     return peg._replace(x=x, z=z, jammed=z < FREE_HEIGHT if peg.jammed else beside and z < JAM_HEIGHT)

@@ -83,7 +83,7 @@ SIXTY_PERCENT = Profile(skill=0.62, noise=0.09, blunder_rate=0.01, reaction_step
 """Succeeds in about six of ten demonstrations."""
 THIRTY_PERCENT = Profile(skill=0.32, noise=0.1, blunder_rate=0.015, reaction_steps=5)
 """Succeeds in about three of ten demonstrations."""
-BIASED = Profile(speed=0.7, dwell_steps=0, noise=0.2, bias=1.2, blunder_rate=0.15, blunder_steps=1, reaction_steps=3)
+BIASED = Profile(speed=0.7, dwell_steps=0, noise=0.2, bias=1.3, blunder_rate=0.15, blunder_steps=1, reaction_steps=3)
 """Sees the goal a little farther off than can succeed and blunders often: about six of ten on the toy peg, by luck."""
 POOR = Profile(speed=0.5, noise=0.2, wrong_corrections=0.3, blunder_rate=0.02, reaction_steps=5, reaction_jitter=2)
 """Half a second late, with an unsteady hand; three of ten corrections go wrong."""

@@ -10,8 +10,7 @@ import pytest
 from robot_hil.actor.adversary import Schedule
 from robot_hil.actor.seeding import Stream
 from robot_hil.data.step import Segment
-from robot_hil.envs.toy.env import ToyEnv
-from robot_hil.envs.toy.peg_slot import DEPTH, make_env
+from robot_hil.envs.toy.peg_slot import make_env
 from robot_hil.teleop.simulated.expert_peg_slot import PegSlotExpert
 from robot_hil.teleop.simulated.gates import ProgressGate
 from robot_hil.teleop.simulated.profile import COMPETENT
@@ -19,7 +18,7 @@ from robot_hil.teleop.simulated.profile import COMPETENT
 sys.path.append(str(Path(__file__).resolve().parents[2] / "benchmarks" / "acceptance"))
 
 from adversary import REACTION, settled
-from lab import Claim, Size, Slot, Workplace, first_frames, human_frames, interval, rate, rows_of, taught, trials
+from lab import Claim, Size, Workplace, first_frames, human_frames, interval, rate, rows_of, taught, trials
 
 
 def test_demonstrations_teach_a_policy_that_can_be_tried_and_helped():
@@ -68,23 +67,6 @@ def test_the_first_episodes_with_so_many_frames():
     assert first_frames(three, 1) == three[:1]
     assert first_frames(three, len(three[0]) + 1) == three[:2]
     assert first_frames(three, 10_000) == three
-
-
-@pytest.mark.parametrize("slots", [1, 2])
-@pytest.mark.parametrize("side", [-1, 1])
-@pytest.mark.parametrize("place", [-0.15, -0.011, 0.0, 0.0707, 0.13])
-def test_a_peg_that_leans_on_the_side_of_its_slot_is_in_it(slots, side, place):
-    env = ToyEnv(Slot(slots=slots))
-    env.reset(seed=0)
-    state = env.snapshot()
-    state["scene"] |= {"x": place, "z": -0.02, "slots": (place, place + 0.12)[:slots]}
-    env.reset(options={"state": state})
-    for _ in range(3):
-        env.step(np.array([side, -0.3]))
-    scene = env.snapshot()["scene"]
-    assert (scene["z"], scene["stage"]) == (-DEPTH, 1)
-    env.step(np.array([side, -0.3]))
-    assert env.snapshot()["scene"]["stage"] == 1
 
 
 def test_the_steps_in_which_a_person_still_reacts_are_left_out():

@@ -7,14 +7,14 @@ from pathlib import Path
 import numpy as np
 
 from robot_hil.data.step import Segment
-from robot_hil.envs.toy.env import ToyEnv
+from robot_hil.envs.toy.peg_slot import make_env
 from robot_hil.teleop.simulated.expert_peg_slot import PegSlotExpert
 
 sys.path.append(str(Path(__file__).resolve().parents[2] / "benchmarks" / "acceptance"))
 
 import rlif
 import sirius
-from lab import Size, Slot, Workplace
+from lab import Size, Workplace
 
 TINY = Size(share=0.01)
 
@@ -25,7 +25,7 @@ def small(name: str) -> rlif.Arm:
 
 
 def test_practice_goes_on_for_as_many_steps_as_it_should_and_both_drive():
-    place = Workplace(ToyEnv(Slot()), 0)
+    place = Workplace(make_env(), 0)
     demos = place.demonstrations(place.person(PegSlotExpert(), rlif.PERSON), 1, failures=True)
     course = rlif.practise(small("value"), demos, 0, TINY)
     assert len(course.human) == sum(map(len, course.log)) >= TINY.of(rlif.STEPS)

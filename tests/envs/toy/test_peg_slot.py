@@ -7,7 +7,17 @@ from hypothesis import strategies as st
 
 from robot_hil.data.disturbance import Disturbance
 from robot_hil.envs.toy.env import ToyEnv
-from robot_hil.envs.toy.peg_slot import DEPTH, FREE_HEIGHT, JAM_HEIGHT, SIDE, TOLERANCE, TOP, contact, make_env
+from robot_hil.envs.toy.peg_slot import (
+    DEPTH,
+    FREE_HEIGHT,
+    JAM_HEIGHT,
+    SIDE,
+    TOLERANCE,
+    TOP,
+    PegSlot,
+    contact,
+    make_env,
+)
 
 COORDINATE, MOTION = st.floats(-0.4, 0.4), st.floats(-0.05, 0.05)
 
@@ -42,7 +52,7 @@ def test_the_tip_is_below_the_plate_in_the_slot_only_and_a_jam_holds_it_sideways
             assert x == was[0] or was[1] < 0.0
             assert jammed == (z < FREE_HEIGHT)
         else:
-            assert jammed == (was[1] >= 0.0 and z < JAM_HEIGHT and abs(x - slot) > TOLERANCE)
+            assert jammed == (was[1] >= 0.0 and z < JAM_HEIGHT and abs(x - slot) > TOLERANCE + 1e-9)
 
 
 def test_a_peg_beside_the_slot_jams_until_it_is_lifted() -> None:
@@ -60,6 +70,18 @@ def test_a_peg_beside_the_slot_jams_until_it_is_lifted() -> None:
 def test_the_slot_forgives_its_tolerance(off: float, success: bool) -> None:
     env = place(make_env(), x=0.1 + off * TOLERANCE, z=0.03, slots=[0.1])
     assert go(env, (0.0, -1.0), (0.0, -1.0))["success"] is success
+
+
+@given(st.floats(-0.2, 0.2), st.sampled_from([-1.0, 1.0]), st.floats(0.001, 0.04))
+def test_a_peg_that_leans_on_a_side_of_its_slot_succeeds(slot: float, side: float, tolerance: float) -> None:
+    task = PegSlot(tolerance=tolerance)
+    scene = task.start(np.random.default_rng(0), "insert")._replace(x=slot, z=-0.001, slots=(slot,))
+    for _ in range(3):
+        scene = task.advance(scene, (side * 0.04, -0.02))  # pushed against the side on the whole way down
+    assert scene.z == -DEPTH
+    assert task.success(scene)
+    up = task.advance(scene, (0.0, DEPTH + 0.005))
+    assert not up.jammed
 
 
 def test_two_slots_have_to_be_visited_in_order() -> None:

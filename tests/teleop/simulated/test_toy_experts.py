@@ -23,9 +23,9 @@ TASKS = [
     ("PegSlot2D", "peg_slot"), ("PegTwoSlots2D", "peg_slot"), ("PegReturn2D", "peg_slot"), ("PegGrip2D", "peg_grip"),
     ("ReachPillar2D", "reach_over"), ("ReachPillar2D", "reach_under"), ("ReachPillar2D", "reach_pillar"),
 ]  # fmt: skip
-SLACK = {"PegGrip2D": 2.6, "PegTwoSlots2D": 1.5}
-"""Steps by which one step can lower the cost beyond what moving can: the peg is gripped other than in its middle; and
-over the slot whose turn it is not the tip may rise and move sideways at once."""
+SLACK = {"PegGrip2D": 2.6, "PegTwoSlots2D": 1.5, "ReachPillar2D": 2.0}
+"""Steps by which one step can lower the cost beyond what moving can: the peg is gripped other than in its middle; over
+the slot whose turn it is not the tip may rise and move sideways at once; a whole step may cut the pillar's corner."""
 DETOUR = {"PegGrip2D": 10.0, "PegTwoSlots2D": 6.0}
 """Steps that the expert may take more than the least; else a few, for whole steps and care."""
 
