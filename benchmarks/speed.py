@@ -20,7 +20,9 @@ from robot_hil.report.machine import read_results
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results"
-PAGES = [HERE.parent / "docs" / name for name in ("performance.md", "simulated_person.md", "suites.md")]
+PAGES = [
+    HERE.parent / "docs" / name for name in ("acceptance.md", "performance.md", "simulated_person.md", "suites.md")
+]
 SUITES = (
     "floors",
     "passes",

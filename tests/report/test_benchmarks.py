@@ -67,7 +67,7 @@ def test_page_without_room_is_refused(page: str) -> None:
         fill_in(page, {"one": "text"})
 
 
-@pytest.mark.parametrize("name", ["performance.md", "simulated_person.md", "suites.md"])
+@pytest.mark.parametrize("name", ["acceptance.md", "performance.md", "simulated_person.md", "suites.md"])
 def test_committed_page_shows_the_committed_results(name: str, tmp_path: Path) -> None:
     page = tmp_path / name
     shutil.copy(ROOT / "docs" / name, page)
