@@ -1,5 +1,6 @@
 """Processes, ports and waiting for the transport tests."""
 
+import os
 import socket
 import subprocess
 import sys
@@ -24,7 +25,8 @@ def start_process() -> Iterator[Callable[..., "subprocess.Popen[str]"]]:
 
     def start(script: str, *arguments: object) -> "subprocess.Popen[str]":
         command = [sys.executable, str(Path(__file__).parent / script), *map(str, arguments)]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}  # as pytest has it
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=env)
         running.append(process)
         return process
 
