@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
+from small_spec import SPEC
 
-from robot_hil.data.specs import ArraySpec, EnvSpec
+from robot_hil.data.specs import EnvSpec
 from robot_hil.data.step import Step
 
 # A busy machine must not fail a property: no time limit per example.
@@ -26,14 +27,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def small_spec() -> EnvSpec:
     """A small specification with an image; `small_step` makes steps of it."""
-    return EnvSpec(
-        env_id="test/Small-v0",
-        observation={"front": ArraySpec(shape=(8, 8, 3), dtype="uint8"), "state": ArraySpec(shape=(5,))},
-        action=ArraySpec(shape=(7,), low=-1.0, high=1.0),
-        control_hz=10.0,
-        max_episode_steps=50,
-        task="do it",
-    )
+    return SPEC
 
 
 @pytest.fixture(scope="session")

@@ -139,9 +139,10 @@ class JaxEngine:
 
     def train(self, routine: Routine, state: JaxState, batch: Mapping[str, Any]) -> tuple[JaxState, dict[str, float]]:
         """See `Engine.train`; returns when the result is there, so that the batch may be used again."""
+        groups = state.groups  # what is compiled outlives the state, and must not keep its arrays
 
         def whole(tree: Tree, batch: Batch) -> tuple[Tree, Batch]:
-            trainer = JaxTrainer(tree, state.groups)
+            trainer = JaxTrainer(tree, groups)
             metrics = routine(self._ops, trainer, batch)
             return trainer.tree, metrics
 

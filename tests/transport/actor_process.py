@@ -7,7 +7,7 @@ import sys
 import time
 
 import numpy as np
-from transport.process_spec import SPEC
+from small_spec import SPEC
 
 from robot_hil.data.step import Step
 from robot_hil.transport.uplink import Uplink

@@ -6,7 +6,7 @@ Prints `ready`, then runs until killed.
 import sys
 import time
 
-from transport.process_spec import SPEC
+from small_spec import SPEC
 
 from robot_hil.replay.step_log import StepLog
 from robot_hil.transport.ingest import IngestServer

@@ -1,4 +1,4 @@
-"""What the actor and the learner that run as processes of their own agree on."""
+"""A small specification with an image, for tests and for the processes that they start."""
 
 from robot_hil.data.specs import ArraySpec, EnvSpec
 
