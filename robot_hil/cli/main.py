@@ -1,6 +1,8 @@
 """The command `robot-hil`: which command, and what the user sees when something is wrong."""
 
 import logging
+import os
+import select
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -28,6 +30,8 @@ COMMANDS = {
     "methods": "list the published methods that a run can learn by",
     "keys": "make the key file that actor and learner need between two machines",
 }
+_READER_LEFT = 141
+"""Exit code of a program whose reader went away, 128 + SIGPIPE as shells have it."""
 EXAMPLES = """examples:
   robot-hil demo
   robot-hil train pick_cube_state --seed 1 --out runs/mine
@@ -55,7 +59,10 @@ def usage() -> str:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; return the exit code: 0 done, 1 failed, 2 wrong command line, 130 interrupted."""
+    """Run one command; return the exit code.
+
+    0 done, 1 failed, 2 wrong command line, 130 interrupted, 141 nobody reads on.
+    """
     args = list(sys.argv[1:] if argv is None else argv)
     if not args or args[0] in ("-h", "--help", "help"):
         print(usage())
@@ -77,7 +84,12 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise UnknownNameError("command", command, COMMANDS)
         run = import_module("robot_hil.cli.commands").RUN[command]
         code: int = run(rest)
+        sys.stdout.flush()  # here, where a reader that has gone away is no error
         return code
+    except BrokenPipeError:
+        if not _reader_left():
+            raise  # of some connection
+        return _READER_LEFT
     except (UnknownNameError, UsageError) as error:
         print(f"robot-hil: {error}", file=sys.stderr)
         return 2
@@ -87,6 +99,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("robot-hil: interrupted", file=sys.stderr)
         return 130
+
+
+def _reader_left() -> bool:
+    """Return whether nobody reads standard output any more, as in `robot-hil methods | head`; then silence it."""
+    output = sys.stdout.fileno()
+    poll = select.poll()
+    poll.register(output, 0)
+    left = any(event & select.POLLERR for _, event in poll.poll(0))
+    if left:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), output)  # the interpreter flushes once more at its end
+    return left
 
 
 if __name__ == "__main__":

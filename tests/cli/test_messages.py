@@ -1,5 +1,6 @@
 """What the user reads when a command line is wrong: exit code and message, never a traceback."""
 
+import os
 import subprocess
 import sys
 
@@ -80,3 +81,15 @@ def test_options_that_say_where_a_run_lies_are_left_out_of_what_it_is() -> None:
     assert kept == ["pick_cube", "--demos", "3", "--agent.hidden", "1", "2"]
     assert options.value_of(["--env", "x"], "--env") == options.value_of(["--env=x"], "--env") == "x"
     assert options.value_of(["--env"], "--env") is None
+
+
+@pytest.mark.parametrize("buffered", ["", "1"])
+def test_a_reader_that_goes_away_is_no_error(buffered: str) -> None:
+    command = [sys.executable, "-m", "robot_hil.cli.main", "methods"]
+    reading, writing = os.pipe()
+    os.close(reading)  # before anything is written
+    with os.fdopen(writing, "wb") as gone:
+        process = subprocess.run(
+            command, stdout=gone, stderr=subprocess.PIPE, text=True, env={**os.environ, "PYTHONUNBUFFERED": buffered}
+        )
+    assert (process.returncode, process.stderr) == (141, "")
