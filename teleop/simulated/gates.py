@@ -196,18 +196,25 @@ class ValueGate:
 
     The decision is flipped with probability `flip`: people err in both directions. `cost_after` replaces the
     kinematic one-step prediction, e.g. by a learnt critic. Without proposals it only errs.
+
+    Where the expert itself waits or takes care, a robot that does nothing loses nothing by one step: with `patience`,
+    as many steps without progress are a reason, too, see `ProgressGate`; 0 has all the time.
     """
 
     always = False
 
     def __init__(
-        self, expert: Expert, *, delta: float = 1.0, flip: float = 0.05, speed: float = 0.35,
+        self, expert: Expert, *, delta: float = 1.0, flip: float = 0.05, speed: float = 0.35, patience: int = 0,
         cost_after: ActionValue | None = None,
     ) -> None:  # fmt: skip
-        if not 0.0 <= flip <= 1.0 or delta < 0:
-            raise ConfigError(f"a value gate cannot have flip={flip}, delta={delta}. Give flip in [0, 1], delta >= 0.")
+        if not 0.0 <= flip <= 1.0 or delta < 0 or patience < 0:
+            raise ConfigError(
+                f"a value gate cannot have flip={flip}, delta={delta}, patience={patience}. Give flip in [0, 1], "
+                f"delta >= 0, patience >= 0."
+            )
         self._expert, self._delta, self._flip, self._speed = expert, delta, flip, speed
         self._cost_after = cost_after or (lambda world, action: expert.cost_to_go(expert.predict(world, action)))
+        self._standstill = ProgressGate(patience=patience) if patience else None
         self._rng = np.random.default_rng(0)
         self._decided = False
 
@@ -217,6 +224,8 @@ class ValueGate:
 
     def restart(self) -> None:
         self._decided = False
+        if self._standstill:
+            self._standstill.restart()
 
     def alarm(self, situation: Situation) -> bool:
         regret = 0.0
@@ -225,7 +234,8 @@ class ValueGate:
             regret = self._cost_after(situation.world, situation.proposal) - best
         flipped = self._rng.random() < self._flip
         self._decided = self._decided or ((regret > self._delta) != flipped)
-        return self._decided
+        stands_still = self._standstill is not None and self._standstill.alarm(situation)
+        return self._decided or stands_still
 
 
 class RandomGate:

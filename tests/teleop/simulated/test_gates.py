@@ -125,6 +125,16 @@ def test_value_gate_takes_an_injected_value() -> None:
     assert alarms(gate, [20.0], AWAY) == [False]
 
 
+def test_value_gate_answers_a_standstill_only_with_patience() -> None:
+    costs, still = [20.0] * 12, np.zeros(4, np.float32)
+    endless = ValueGate(EXPERT, flip=0.0, delta=2.0)
+    assert not any(alarms(endless, costs, still))
+    patient = ValueGate(EXPERT, flip=0.0, delta=2.0, patience=8)
+    assert alarms(patient, costs, still) == [False] * 8 + [True] * 4
+    patient.restart()
+    assert not patient.alarm(Situation(world=WORLD, cost=20.0, proposal=still))
+
+
 def test_random_gate_takes_over_at_rate_p_whatever_the_policy_does() -> None:
     first = [alarms(RandomGate(0.3), [20.0], None, seed)[0] for seed in range(600)]
     assert 0.25 < np.mean(first) < 0.35
@@ -150,6 +160,7 @@ def test_equal_seeds_give_equal_alarms(make: Callable[[], Any]) -> None:
         (lambda: ProgressGate(patience=0), "patience=0"),
         (lambda: PredictedFailureGate(EXPERT, bad=9, window=8), "bad=9"),
         (lambda: ValueGate(EXPERT, flip=-1.0), "flip=-1.0"),
+        (lambda: ValueGate(EXPERT, patience=-1), "patience=-1"),
         (lambda: ImminentGate(EXPERT, horizon=0), "horizon=0"),
     ],
 )
