@@ -117,6 +117,12 @@ class LearningAgent:
         state.learner, metrics = self.engine.train(self.algorithm.pretrain, state.learner, given | self._constants)
         return state, metrics
 
+    def settle(self, state: AgentState) -> AgentState:
+        """See `Agent.settle`."""
+        if self._imitates:
+            state.learner, _ = self.engine.train(self.algorithm.settle, state.learner, {})
+        return state
+
     def update(self, state: AgentState, batch: Mapping[str, Any]) -> tuple[AgentState, dict[str, float]]:
         """See `Agent.update`."""
         given = _only(batch, self._reads) | self.algorithm.draw(state.rng, len(batch["action"]), False)

@@ -64,8 +64,12 @@ class Trainer(Protocol):
         """Take one step of Adam (Kingma & Ba 2015) on a group of parameters; returns the loss and what came with it."""
         ...
 
-    def follow(self, prefix: str, rate: float) -> None:
+    def follow(self, prefix: str, rate: float | A) -> None:
         """Move the targets whose names begin with `prefix` by `rate` towards their parameters; 1 copies them."""
+        ...
+
+    def adopt(self, prefix: str) -> None:
+        """Set the parameters whose names begin with `prefix` to their targets, where they have one."""
         ...
 
 
@@ -172,6 +176,10 @@ class Algorithm(Protocol):
 
     def pretrain(self, nn: Ops, trainer: Trainer, batch: Batch) -> dict[str, A]:
         """The routine behind `Agent.pretrain`; needed where `imitates` names something."""
+        ...
+
+    def settle(self, nn: Ops, trainer: Trainer, batch: Batch) -> dict[str, A]:
+        """The routine behind `Agent.settle`; the batch is empty."""
         ...
 
     def update(self, nn: Ops, trainer: Trainer, batch: Batch) -> dict[str, A]:

@@ -109,6 +109,9 @@ class AnchoredConfig(EncoderConfig):
     """Of critics, and of the encoder while they train it."""
     clone_rate: float = 1e-3
     """Learning rate of the warm start."""
+    clone_average: float = 0.02
+    """Rate per update of the warm start at which an average follows its weights; what comes after it goes on with that
+    average. 1 goes on with the newest: single steps of the gradient swing success by tens of percent."""
     actor_rate: float = 3e-4
     """Learning rate of the actor after the warm start."""
     tau: float = 0.02
@@ -154,6 +157,8 @@ class AnchoredConfig(EncoderConfig):
             raise ConfigError(f"exploration is {self.exploration}; it is a standard deviation and must be >= 0.")
         if self.utd < 1:
             raise ConfigError(f"utd is {self.utd}; give at least 1 critic update per round.")
+        if not 0 < self.clone_average <= 1:
+            raise ConfigError(f"clone_average is {self.clone_average}; give a rate above 0 and at most 1.")
         if self.goal_features and not (self.freeze_encoder or self.trunk.file):
             raise ConfigError("goal_features need freeze_encoder: the estimate is learnt in the warm start alone.")
         if self.goal_only and not self.goal_features:

@@ -260,6 +260,10 @@ class Agent(Protocol):
         """Imitate the rows marked by `imitate` for one update: the warm start on demonstrations."""
         ...
 
+    def settle(self, state: Any) -> Any:
+        """End the warm start, once, after the last `pretrain`: what came of it is what acts and is trained on."""
+        ...
+
     def update(self, state: Any, batch: Mapping[str, Array]) -> tuple[Any, dict[str, float]]:
         """Do one training round on `batch` (see `robot_hil.replay.sampling.Batch`); return state and scalar metrics."""
         ...

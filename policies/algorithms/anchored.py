@@ -23,13 +23,15 @@ from robot_hil.policies.ops import A, Batch, Ops, Params
 from robot_hil.policies.vision import ENCODER, GOAL, GoalConfig, Vision
 
 _WHOLE = ("noise/", "constant/")
+_CLONED = ("actor/", ENCODER + "/", GOAL + "/")
+"""What the warm start trains."""
 
 
 class AnchoredRlpd(Seeing):
     """See `robot_hil.policies.base.Algorithm`."""
 
     counters: tuple[str, ...] = ("critic_updates", "actor_updates", "pretrain_updates")
-    follows: tuple[str, ...] = ("critic/", "actor/")
+    follows: tuple[str, ...] = ("critic/", *_CLONED)
 
     def __init__(self, config: AnchoredConfig) -> None:
         self.config = config
@@ -80,7 +82,7 @@ class AnchoredRlpd(Seeing):
         groups = {
             "critic": Group(names=judging, rate=c.learning_rate, clip_norm=c.clip_norm),
             "actor": Group(names=("actor/",), rate=c.actor_rate, clip_norm=c.clip_norm),
-            "clone": Group(names=("actor/", ENCODER + "/", GOAL + "/"), rate=c.clone_rate, clip_norm=c.clip_norm),
+            "clone": Group(names=_CLONED, rate=c.clone_rate, clip_norm=c.clip_norm),
         }
         if self._vision.goal:
             groups["goal"] = Group(names=(GOAL + "/",), rate=c.learning_rate, clip_norm=c.clip_norm)
@@ -145,9 +147,18 @@ class AnchoredRlpd(Seeing):
             return clone + self.config.goal_weight * error, {"clone_loss": clone, "goal_error": error}
 
         _, metrics = trainer.minimise("clone", loss)
-        trainer.follow("actor/", 1.0)
+        done = nn.float32(trainer.count("pretrain_updates"))
+        rate = nn.maximum(1.0 / (done + 1.0), nn.array(np.float32(self.config.clone_average)))
+        for prefix in _CLONED:
+            trainer.follow(prefix, rate)  # the mean of all that was, then of the newest
         trainer.tick("pretrain_updates")
         return metrics
+
+    def settle(self, nn: Ops, trainer: Trainer, batch: Batch) -> dict[str, A]:
+        """Go on with the average of the warm start's last weights; see `AnchoredConfig.clone_average`."""
+        for prefix in _CLONED:
+            trainer.adopt(prefix)
+        return {}
 
     def update(self, nn: Ops, trainer: Trainer, batch: Batch) -> dict[str, A]:
         """`utd` critic updates on consecutive parts of `batch`, then one actor update on the last.

@@ -45,7 +45,7 @@ class Haco(Overridden):
     """
 
     config: HacoConfig
-    follows = ("critic/", "actor/", "cost/")
+    follows = (*Overridden.follows, "cost/")
 
     def bind(self, spec: EnvSpec) -> None:
         """See `Agent.bind`."""

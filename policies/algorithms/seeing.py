@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from robot_hil.data.specs import Array, ArraySpec, EnvSpec, Observation
+from robot_hil.policies.base import Trainer
 from robot_hil.policies.ops import A, Batch, Ops, Params
 from robot_hil.policies.vision import ENCODING, Vision
 
@@ -49,3 +50,7 @@ class Seeing:
     def encode(self, nn: Ops, params: Params, batch: Batch) -> A:
         """See `Algorithm.encode`: (n, views, ...), the image as it is and shifted."""
         return self._vision.encode(nn, params, batch)
+
+    def settle(self, nn: Ops, trainer: Trainer, batch: Batch) -> dict[str, A]:
+        """See `Algorithm.settle`: nothing is averaged, or what acts is the average in any case."""
+        return {}

@@ -50,11 +50,15 @@ class JaxTrainer:
         """See `Trainer.tick`."""
         self._counters[name] = self._counters[name] + 1
 
-    def follow(self, prefix: str, rate: float) -> None:
+    def follow(self, prefix: str, rate: float | A) -> None:
         """See `Trainer.follow`."""
         for name, target in self.targets.items():
             if name.startswith(prefix):
                 self.targets[name] = target + rate * (self.params[name] - target)
+
+    def adopt(self, prefix: str) -> None:
+        """See `Trainer.adopt`."""
+        self.params |= {name: target for name, target in self.targets.items() if name.startswith(prefix)}
 
     def gradients(self, group: str, loss: Loss) -> tuple[A, dict[str, A], Params]:
         """See `Trainer.gradients`."""

@@ -82,12 +82,18 @@ class TorchState:
         self.optimizers[group].step(list(gradients.values()))
         return value, more
 
-    def follow(self, prefix: str, rate: float) -> None:
+    def follow(self, prefix: str, rate: float | A) -> None:
         """See `Trainer.follow`."""
         names = [name for name in self.targets if name.startswith(prefix)]
         if not names:  # e.g. no critic of a gripper
             return
-        torch._foreach_lerp_([self.targets[n] for n in names], [self.params[n] for n in names], rate)
+        torch._foreach_lerp_([self.targets[n] for n in names], [self.params[n] for n in names], float(rate))
+
+    def adopt(self, prefix: str) -> None:
+        """See `Trainer.adopt`."""
+        for name, target in self.targets.items():
+            if name.startswith(prefix):
+                self.params[name].detach().copy_(target)
 
 
 def find_device(wanted: str) -> str:

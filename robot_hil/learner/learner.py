@@ -142,6 +142,7 @@ class Learner:
             progress("imitating demonstrations", i + 1, config.clone_updates)
             if stop() or not self.replay.sizes["demo"]:
                 break
+        self.state = self.agent.settle(self.state)
         return metrics
 
     def _warm_critics(self, progress: Callable[[str, int, int], None], stop: Callable[[], bool]) -> dict[str, float]:

@@ -90,8 +90,38 @@ def test_warm_start_moves_actor_and_encoder_and_keeps_the_actors_own_moments(bac
     before = rig.export()
     rig.pretrain(rig.batch())
     assert changed(before, rig.export()) == {
-        "params/actor", "targets/actor", "params/encoder", "adam/clone", "counters/pretrain_updates", "generator",
+        "params/actor", "targets/actor", "params/encoder", "targets/encoder", "adam/clone",
+        "counters/pretrain_updates", "generator",
     }  # fmt: skip
+
+
+def test_after_the_warm_start_its_average_goes_on(backend: str) -> None:
+    rig = Rig(replace(SMALL, clone_average=0.25), backend, pixels=True)
+    batch, seen = rig.batch(), []
+    for _ in range(8):
+        rig.pretrain(batch)
+        seen.append(rig.params())
+    # the mean of the first four, then an average that forgets a quarter at a time
+    expected = {name: np.mean([one[name] for one in seen[:4]], 0) for name in seen[0]}
+    for one in seen[4:]:
+        expected = {name: 0.75 * value + 0.25 * one[name] for name, value in expected.items()}
+    before = rig.export()
+    rig.state = rig.agent.settle(rig.state)
+    assert changed(before, rig.export()) == {"params/actor", "params/encoder"}
+    for name, value in rig.params().items():
+        if not name.startswith("critic/"):
+            assert value == pytest.approx(expected[name], abs=1e-5), name
+    rig.update(rig.batch())  # and can be trained
+    assert any(not np.array_equal(value, rig.params()[name]) for name, value in expected.items())
+
+
+def test_with_rate_1_the_warm_start_ends_with_its_newest_weights(backend: str) -> None:
+    rig = Rig(replace(SMALL, clone_average=1.0), backend)
+    for _ in range(3):
+        rig.pretrain(rig.batch())
+    before = rig.export()
+    rig.state = rig.agent.settle(rig.state)
+    assert changed(before, rig.export()) == set()
 
 
 def test_the_acting_policy_is_the_average_of_the_trained_one(backend: str) -> None:
