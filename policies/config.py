@@ -71,6 +71,9 @@ class EncoderConfig:
     """Shifted views of a frame that a frozen encoder encodes once and that are kept, of which every update draws one; 1
     does not shift. 0 keeps images and encodes them anew, freshly shifted, in every update. A trunk's maps are large:
     give it 2 to 4."""
+    vector_gain: float = 0.0
+    """Agents are also shown tanh(gain * x) of every number x of the vectors: where errors are near zero little ones
+    decide. 0 leaves that out."""
     precision: Precision = "float32"
     """bfloat16 is quicker where the processor or the GPU has instructions for it."""
 
@@ -82,6 +85,8 @@ class EncoderConfig:
             raise ConfigError(f"views is {self.views}; give 0 or more.")
         if self.shift < 0:
             raise ConfigError(f"shift is {self.shift}; give 0 or more.")
+        if not 0 <= self.vector_gain < math.inf:
+            raise ConfigError(f"vector_gain is {self.vector_gain}; give 0 or more.")
         for camera, crop in self.crops.items():
             if len(crop) != 4 or not all(math.isfinite(x) for x in crop) or min(crop[:2]) < 0 or min(crop[2:]) <= 0:
                 raise ConfigError(
@@ -99,6 +104,8 @@ class AnchoredConfig(EncoderConfig):
     activation: str = "relu"
     ensemble: int = 4
     """Critics."""
+    actors: int = 1
+    """Networks whose mean acts. Each imitates people by itself, the critics judge what they do together."""
     action_gain: float = 5.0
     """The critics also see tanh(gain * action): in precise work small actions differ in much. 0 leaves that out."""
     subset: int = 2
@@ -157,6 +164,8 @@ class AnchoredConfig(EncoderConfig):
             raise ConfigError(f"exploration is {self.exploration}; it is a standard deviation and must be >= 0.")
         if self.utd < 1:
             raise ConfigError(f"utd is {self.utd}; give at least 1 critic update per round.")
+        if self.actors < 1:
+            raise ConfigError(f"actors is {self.actors}; give at least 1.")
         if not 0 < self.clone_average <= 1:
             raise ConfigError(f"clone_average is {self.clone_average}; give a rate above 0 and at most 1.")
         if self.goal_features and not (self.freeze_encoder or self.trunk.file):

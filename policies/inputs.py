@@ -29,9 +29,13 @@ class Inputs:
     """Largest random shift in training [pixels]."""
     windows: Mapping[str, tuple[slice, slice]] = field(default_factory=dict)
     """Rows and columns of each camera's image that are looked at: a square."""
+    gain: float = 0.0
+    """Of the vectors' second look, see `look_at_vectors`; 0 has none."""
 
     @staticmethod
-    def of(spec: EnvSpec, image_size: int, shift: int, crops: Mapping[str, Part] | None = None) -> "Inputs":
+    def of(
+        spec: EnvSpec, image_size: int, shift: int, crops: Mapping[str, Part] | None = None, gain: float = 0.0
+    ) -> "Inputs":
         """Read the specification of an environment's observations."""
         crops = crops or {}
         if unknown := sorted(set(crops) - set(spec.images)):
@@ -45,7 +49,13 @@ class Inputs:
             image_size=image_size,
             shift=shift,
             windows={name: window(name, spec.observation[name].shape, crops.get(name)) for name in spec.images},
+            gain=gain,
         )
+
+    @property
+    def vector_features(self) -> int:
+        """Numbers that `look_at_vectors` returns for a row."""
+        return self.vector_size * (2 if self.gain else 1)
 
     def elements(self, spec: EnvSpec, names: tuple[str, ...]) -> tuple[int, ...]:
         """Return where in the concatenated vectors the features lie whose names begin with one of `names`."""
@@ -83,6 +93,14 @@ class Inputs:
         """Concatenate vector observations -> (B, vector_size)."""
         parts = [batch[f"{prefix}/{name}"] for name in self.vectors]
         return parts[0] if len(parts) == 1 else nn.concat(parts, -1)
+
+    def look_at_vectors(self, nn: Ops, batch: Batch, prefix: str) -> A:
+        """Return vector observations x and tanh(gain x) -> (B, vector_features).
+
+        Where an error nears zero millimetres decide, and a network that must see decimetres, too, is flat there.
+        """
+        vectors = self.vector_batch(nn, batch, prefix)
+        return nn.concat([vectors, nn.tanh(self.gain * vectors)], -1) if self.gain else vectors
 
     def image_batch(self, nn: Ops, batch: Batch, prefix: str) -> A:
         """Return images uint8 (B, H, W, 3 * cameras); shifted where the batch has noise for that.

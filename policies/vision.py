@@ -66,7 +66,8 @@ class Vision:
         """
         goal = goal or GoalConfig()
         trunk = load_trunk(config.trunk) if config.trunk.file and spec.images else None
-        inputs = Inputs.of(spec, config.trunk.image_size if trunk else config.image_size, config.shift, config.crops)
+        size = config.trunk.image_size if trunk else config.image_size
+        inputs = Inputs.of(spec, size, config.shift, config.crops, config.vector_gain)
         if goal.features and not inputs.images:
             raise SpecError(f"{spec.env_id} shows no images, and goal_features are learnt from images; leave them out.")
         encoder: Encoder | None = None
@@ -75,14 +76,14 @@ class Vision:
                 cameras=len(inputs.images),
                 places=trunk.places,
                 channels=trunk.channels,
-                vectors=inputs.vector_size,
+                vectors=inputs.vector_features,
                 outputs=config.trunk.outputs,
                 vector_outputs=config.trunk.vector_outputs,
             )
             encoder = TrunkEncoder(trunk=trunk, head=head)
         elif inputs.images:
             conv = ConvSpec(cameras=len(inputs.images), filters=config.filters, strides=config.strides)
-            encoder = SmallEncoder(conv=conv, vectors=inputs.vector_size)
+            encoder = SmallEncoder(conv=conv, vectors=inputs.vector_features)
         cached = encoder is not None and config.views > 0 and (frozen or trunk is not None)
         return Vision(
             inputs=inputs,
@@ -100,11 +101,11 @@ class Vision:
     @property
     def size(self) -> int:
         """Number of features."""
-        return (self.inputs.vector_size if self.goal_only else self._seen) + 2 * len(self.goal)
+        return (self.inputs.vector_features if self.goal_only else self._seen) + 2 * len(self.goal)
 
     @property
     def _seen(self) -> int:
-        return self.encoder.features if self.encoder else self.inputs.vector_size
+        return self.encoder.features if self.encoder else self.inputs.vector_features
 
     @property
     def _cache(self) -> dict[str, ArraySpec]:
@@ -170,7 +171,7 @@ class Vision:
 
         Images are encoded where the batch has them, else their cached encoding is taken.
         """
-        vectors = self.inputs.vector_batch(nn, batch, prefix) if self.inputs.vectors else None
+        vectors = self.inputs.look_at_vectors(nn, batch, prefix) if self.inputs.vectors else None
         if self.encoder is None:
             return vectors
         if f"{prefix}/{STACKED}" in batch:
@@ -191,7 +192,7 @@ class Vision:
         known = nn.stop_gradient(distance)  # what imitates or judges must not bend the estimate
         others = [seen]
         if self.goal_only:
-            others = [self.inputs.vector_batch(nn, batch, prefix)] if self.inputs.vectors else []
+            others = [self.inputs.look_at_vectors(nn, batch, prefix)] if self.inputs.vectors else []
         return nn.concat([*others, known, nn.tanh(self.gain * known)], -1), distance
 
     def see(self, nn: Ops, params: Params, batch: Batch, prefix: str) -> tuple[A, A | None]:

@@ -63,7 +63,7 @@ class AnchoredRlpd(Seeing):
     def init(self, rng: np.random.Generator) -> dict[str, Array]:
         """See `Algorithm.init`."""
         params = self._vision.init(rng)
-        params |= init_mlp("actor", self._actor, rng, out_scale=0.1)
+        params |= init_mlp("actor", self._actor, rng, members=self.config.actors, out_scale=0.1)
         return params | init_mlp("critic", self._critic, rng, members=self.config.ensemble, out_scale=0.1)
 
     @property
@@ -124,12 +124,12 @@ class AnchoredRlpd(Seeing):
     def act(self, nn: Ops, params: Params, batch: Batch) -> A:
         """See `Algorithm.act`."""
         features, _ = self._vision.see(nn, params, batch, "obs")
-        return nn.tanh(mlp(nn, params, "actor", self._actor, features) + self.config.exploration * batch["noise/act"])
+        return nn.tanh(self._raw(nn, params, features) + self.config.exploration * batch["noise/act"])
 
     def values(self, nn: Ops, params: Params, batch: Batch) -> A:
         """See `Valuing.values`; the policy is the averaged one that acts."""
         features, _ = self._vision.see(nn, params, batch, "obs")
-        action = nn.tanh(mlp(nn, params, "targets/actor", self._actor, features))
+        action = nn.tanh(self._raw(nn, params, features, "targets/actor"))
         return nn.mean(self._q(nn, params, "critic", features, action), 0)
 
     # Learning --------------------------------------------------------------------------------------------------
@@ -139,8 +139,8 @@ class AnchoredRlpd(Seeing):
 
         def loss(params: Params) -> tuple[A, dict[str, A]]:
             features, distance = self._vision.see(nn, params, batch, "obs")
-            mean = nn.tanh(mlp(nn, params, "actor", self._actor, features))
-            clone = losses.anchor_loss(mean, batch["action"], batch["imitate"])
+            members = nn.tanh(self._members(nn, params, features))
+            clone = losses.anchor_loss(members, batch["action"], batch["imitate"])
             if distance is None:
                 return clone, {"clone_loss": clone}
             error = losses.distance_loss(distance, self._vision.distance_from(nn, batch, "obs"), batch["end_known"])
@@ -181,8 +181,7 @@ class AnchoredRlpd(Seeing):
         """Return the targets of `batch`, (B,)."""
         c, params = self.config, trainer.params
         features, _ = self._vision.see(nn, params, batch, "next_obs")
-        raw = mlp(nn, params, "actor", self._actor, features)
-        action = nn.tanh(raw + c.exploration * batch["noise/next_action"])
+        action = nn.tanh(self._raw(nn, params, features) + c.exploration * batch["noise/next_action"])
         drawn = batch["noise/members"]
         chosen = {name: nn.take(value, drawn, 0) for name, value in select(trainer.targets, "critic").items()}
         value = nn.min(self._q(nn, chosen, "critic", features, action), 0)
@@ -204,8 +203,8 @@ class AnchoredRlpd(Seeing):
             total = error
             if self._trains_encoder and c.anchor > 0:
                 # The encoder serves the actor too: without this, features that tell human actions apart would fade.
-                mean = nn.tanh(mlp(nn, params, "actor", self._actor, features))
-                total = error + losses.anchor_loss(mean, batch["action"], self._pull(trainer, batch))
+                members = nn.tanh(self._members(nn, params, features))
+                total = error + losses.anchor_loss(members, batch["action"], self._pull(trainer, batch))
             extra, more = self._critic_extra(nn, trainer, params, batch, features)
             return total + extra, {"critic_loss": error / c.ensemble, "features": features, "look": look, **more}
 
@@ -251,8 +250,9 @@ class AnchoredRlpd(Seeing):
     ) -> tuple[A, dict[str, A]]:
         """Return the actor's loss and metrics; features (B, F) have no gradients, noise (B, A) is standard normal."""
         c = self.config
-        raw = mlp(nn, params, "actor", self._actor, features)
-        values = self._q(nn, params, "critic", features, nn.tanh(raw + c.exploration * noise))
+        members = self._members(nn, params, features)
+        action = nn.tanh(nn.mean(members, 0) + c.exploration * noise)
+        values = self._q(nn, params, "critic", features, action)
         q = nn.mean(values, 0) - c.caution * nn.sqrt(nn.variance(values, 0) + 1e-8)
         total = losses.policy_loss(q, batch["actor_weight"])
         metrics = {"q_mean": nn.mean(values)}
@@ -264,12 +264,20 @@ class AnchoredRlpd(Seeing):
                 pulled = nn.float32(pull > 0)
                 metrics["human_better"] = nn.sum(better * pulled) / nn.maximum(nn.sum(pulled), nn.array(1.0))
                 pull = pull * nn.stop_gradient(better)
-            anchor = losses.anchor_loss(nn.tanh(raw), batch["action"], pull)
+            anchor = losses.anchor_loss(nn.tanh(members), batch["action"], pull)
             metrics["anchor_loss"] = anchor
             total = total + anchor
         return total, metrics
 
     # Parts -----------------------------------------------------------------------------------------------------
+
+    def _members(self, nn: Ops, params: Params, features: A, name: str = "actor") -> A:
+        """Return what each actor would do, before squashing, (actors, B, A)."""
+        return mlp(nn, params, name, self._actor, features)
+
+    def _raw(self, nn: Ops, params: Params, features: A, name: str = "actor") -> A:
+        """Return what the policy does, before squashing, (B, A): the actors' mean."""
+        return nn.mean(self._members(nn, params, features, name), 0)
 
     def _logits(self, nn: Ops, params: Params, name: str, features: A, action: A) -> A:
         """Critic outputs (members, B, bins)."""

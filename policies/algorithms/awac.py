@@ -12,7 +12,6 @@ from robot_hil.policies import losses
 from robot_hil.policies.algorithms.anchored import AnchoredRlpd
 from robot_hil.policies.base import Trainer
 from robot_hil.policies.config import AnchoredConfig
-from robot_hil.policies.nets.mlp import mlp
 from robot_hil.policies.ops import A, Batch, Ops, Params
 
 
@@ -49,11 +48,11 @@ class Awac(AnchoredRlpd):
     ) -> tuple[A, dict[str, A]]:
         """Imitate the rows that `imitate` marks, weighted by their advantage."""
         c = self.config
-        raw = mlp(nn, params, "actor", self._actor, features)
-        mine = nn.tanh(raw + c.exploration * noise)
+        members = self._members(nn, params, features)
+        mine = nn.tanh(nn.mean(members, 0) + c.exploration * noise)
         advantage = nn.stop_gradient(self._advantage(nn, trainer, params, batch, features, mine))
         weight = advantage_weight(nn, advantage, c.temperature, c.largest_weight)
-        loss = losses.anchor_loss(nn.tanh(raw), batch["action"], weight * batch["imitate"] * batch["actor_weight"])
+        loss = losses.anchor_loss(nn.tanh(members), batch["action"], weight * batch["imitate"] * batch["actor_weight"])
         return loss, {"advantage": nn.mean(advantage), "weight_mean": nn.mean(weight)}
 
 

@@ -11,7 +11,6 @@ from robot_hil.policies.algorithms.anchored import AnchoredRlpd
 from robot_hil.policies.base import Trainer
 from robot_hil.policies.config import AnchoredConfig
 from robot_hil.policies.nets.gaussian import gaussian
-from robot_hil.policies.nets.mlp import mlp
 from robot_hil.policies.ops import A, Batch, Ops, Params
 
 _KINDS = ("uniform", "now", "next")
@@ -86,7 +85,7 @@ class CalQl(AnchoredRlpd):
             return drawn, nn.broadcast_to(nn.array(np.float32(-self._actions * math.log(2.0))), drawn.shape[:2])
         if kind == "next":
             features, _ = self._vision.see(nn, trainer.params, batch, "next_obs")
-        mean = mlp(nn, trainer.params, "actor", self._actor, nn.stop_gradient(features))[:, None]
+        mean = self._raw(nn, trainer.params, nn.stop_gradient(features))[:, None]
         log_std = nn.broadcast_to(nn.array(np.float32(math.log(self.config.exploration))), mean.shape)
         return gaussian(nn, nn.concat([mean, log_std], -1), drawn, -math.inf, math.inf)
 

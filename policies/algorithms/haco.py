@@ -70,7 +70,7 @@ class Haco(Overridden):
     def _update_critic(self, nn: Ops, trainer: Trainer, batch: Batch, target: A) -> tuple[A, dict[str, A]]:
         features, metrics = super()._update_critic(nn, trainer, batch, target)
         after, _ = self._vision.see(nn, trainer.params, batch, "next_obs")
-        action = nn.tanh(mlp(nn, trainer.params, "actor", self._actor, after))
+        action = nn.tanh(self._raw(nn, trainer.params, after))
         later = nn.min(self._cost_of(nn, trainer.targets, after, action), 0)
         expected = losses.td_target(batch["takeover_cost"], batch["discount"], later)
 
@@ -86,7 +86,7 @@ class Haco(Overridden):
         self, nn: Ops, trainer: Trainer, params: Params, batch: Batch, features: A, noise: A
     ) -> tuple[A, dict[str, A]]:
         total, metrics = super()._actor_loss(nn, trainer, params, batch, features, noise)
-        raw = mlp(nn, params, "actor", self._actor, features)
+        raw = self._raw(nn, params, features)
         cost = self._cost_of(nn, params, features, nn.tanh(raw + self.config.exploration * noise))
         price = nn.mean(batch["actor_weight"] * nn.min(cost, 0))
         return total + self.config.cost_weight * price, metrics | {"cost_mean": price}

@@ -6,7 +6,6 @@ from robot_hil.errors import ConfigError
 from robot_hil.policies.algorithms.overridden import Overridden
 from robot_hil.policies.base import Trainer
 from robot_hil.policies.config import AnchoredConfig
-from robot_hil.policies.nets.mlp import mlp
 from robot_hil.policies.ops import A, Batch, Ops, Params
 
 
@@ -52,7 +51,7 @@ class Preference(Overridden):
     ) -> tuple[A, dict[str, A]]:
         c = self.config
         total, metrics = super()._actor_loss(nn, trainer, params, batch, features, noise)
-        mean = nn.tanh(mlp(nn, params, "actor", self._actor, features))
+        mean = nn.tanh(self._raw(nn, params, features))
         far = [nn.sum((mean - batch[name]) ** 2, -1) for name in ("action", "action_policy")]
         unlikely = nn.softplus((far[0] - far[1]) / (2 * c.preference_scale**2))
         loss = nn.mean(batch["overridden"] * unlikely)

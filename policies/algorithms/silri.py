@@ -97,7 +97,7 @@ class Silri(AnchoredRlpd):
     def _actor_loss(
         self, nn: Ops, trainer: Trainer, params: Params, batch: Batch, features: A, noise: A
     ) -> tuple[A, dict[str, A]]:
-        raw = mlp(nn, params, "actor", self._actor, features)
+        raw = self._raw(nn, params, features)
         values = self._q(nn, params, "critic", features, nn.tanh(raw + self.config.exploration * noise))
         far, _ = self._constraint(nn, params, features)
         weight = nn.stop_gradient(self._lambda(nn, params, features))
@@ -107,7 +107,7 @@ class Silri(AnchoredRlpd):
     def _constraint(self, nn: Ops, params: Params, features: A) -> tuple[A, A]:
         """Return how far the actor is from people, and how far it may be, (B,) each."""
         mean, log_std = normal(nn, mlp(nn, params, "human", self._human, features))
-        away = nn.tanh(mlp(nn, params, "actor", self._actor, features)) - nn.stop_gradient(mean)
+        away = nn.tanh(self._raw(nn, params, features)) - nn.stop_gradient(mean)
         allowed = self.config.deviations * nn.sum(nn.exp(log_std), -1) + self.config.slack
         return nn.sqrt(nn.sum(away**2, -1) + 1e-8), nn.stop_gradient(allowed)
 

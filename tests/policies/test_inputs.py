@@ -151,3 +151,23 @@ def test_crops_are_checked_before_there_is_a_camera() -> None:
     for crop in ((0, 0, 0, 8), (-1, 0, 8, 8), (0, 0, 8), (0, 0, float("nan"), 8)):
         with pytest.raises(ConfigError, match="crop of 'front'"):
             AnchoredConfig(crops={"front": crop})
+
+
+@given(st.floats(0.5, 50.0), st.integers(1, 5))
+def test_vectors_are_looked_at_twice_with_a_gain(gain: float, rows: int) -> None:
+    nn = library("torch")
+    inputs = Inputs.of(agent_spec(), 8, 0, gain=gain)
+    state = np.random.default_rng(rows).normal(0.0, 0.2, (rows, inputs.vector_size)).astype(np.float32)
+    batch = {"obs/state": nn.array(state)}
+    seen = np.asarray(inputs.look_at_vectors(nn, batch, "obs"))
+    assert seen.shape == (rows, inputs.vector_features) == (rows, 2 * inputs.vector_size)
+    assert np.array_equal(seen[:, : inputs.vector_size], state)
+    assert seen[:, inputs.vector_size :] == pytest.approx(np.tanh(gain * state), abs=1e-6)
+
+
+def test_vectors_are_looked_at_once_without_gain() -> None:
+    nn = library("torch")
+    inputs = Inputs.of(agent_spec(), 8, 0)
+    batch = {"obs/state": nn.array(np.ones((2, inputs.vector_size), np.float32))}
+    assert np.asarray(inputs.look_at_vectors(nn, batch, "obs")).shape == (2, inputs.vector_features)
+    assert inputs.vector_features == inputs.vector_size

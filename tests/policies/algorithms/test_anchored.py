@@ -247,10 +247,29 @@ def test_the_actor_does_not_climb_where_the_critics_disagree(backend: str) -> No
         bias = np.float32([0.5, 0.5, 0.0])
         rig.put(params__critic__out__kernel=kernel, params__actor__out__kernel=0.0, params__actor__out__bias=bias)
         update_actor(rig, rig.batch())
-        moved[caution] = rig.params()["actor/out/bias"] - bias
+        moved[caution] = rig.params()["actor/out/bias"].ravel() - bias
     assert moved[0.0][0] > 0
     assert moved[2.0][0] <= 0
     assert min(moved[0.0][1], moved[2.0][1]) > 0
+
+
+def test_the_actors_imitate_each_by_itself_and_act_by_their_mean(backend: str) -> None:
+    rig = Rig(replace(SMALL, actors=3, exploration=0.0), backend)
+    batch = rig.batch(rows=16) | {"imitate": np.ones(16, np.float32)}
+    before = rig.params()
+    assert before["actor/out/kernel"].shape[0] == 3
+    for _ in range(5):
+        rig.pretrain(batch)
+    rig.state = rig.agent.settle(rig.state)
+    moved = rig.params()["actor/out/bias"] - before["actor/out/bias"]
+    assert not np.allclose(moved[0], moved[1], rtol=1e-3)
+    one = {name: value for name, value in rig.params().items() if name.startswith("actor/")}
+    biases = np.float32([[[0.1] * 3], [[0.2] * 3], [[0.6] * 3]])
+    alike = {name.replace("/", "__"): 0.0 for name in one if name.endswith("out/kernel")}
+    rig.put(**{f"targets__{k}": v for k, v in alike.items()}, targets__actor__out__bias=biases)
+    actor = rig.agent.load_actor(rig.agent.actor_params(rig.state))
+    obs = {"state": np.zeros(5, np.float32)}
+    assert rig.agent.act(actor, obs, True, np.random.default_rng(0)) == pytest.approx(np.tanh(0.3), abs=1e-6)
 
 
 def test_exploration_is_noise_of_the_size_asked_for(backend: str) -> None:

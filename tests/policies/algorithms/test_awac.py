@@ -37,7 +37,7 @@ def test_the_loss_is_that_of_the_paper(backend: str) -> None:
     batch["imitate"] = np.float32([1, 1, 1, 0, 1, 1])
     params = rig.params()
     state = batch["obs/state"]
-    mine = np.tanh(state @ params["actor/out/kernel"] + params["actor/out/bias"])
+    mine = np.tanh(state @ params["actor/out/kernel"][0] + params["actor/out/bias"][0])
     kernel = params["critic/out/kernel"].mean(0)[:, 0]
     advantage = (batch["action"] - mine) @ kernel[state.shape[1] :]  # the rest of a linear value cancels
     weight = np.minimum(np.exp(advantage / 0.3), 100.0)
@@ -64,7 +64,7 @@ def test_the_policy_goes_where_the_critics_see_an_advantage(backend: str) -> Non
     for _ in range(300):
         update_actor(rig, batch)
     state = batch["obs/state"]
-    mean = np.tanh(state @ rig.params()["actor/out/kernel"] + rig.params()["actor/out/bias"])
+    mean = np.tanh(state @ rig.params()["actor/out/kernel"][0] + rig.params()["actor/out/bias"][0])
     assert mean[:, 0] == pytest.approx(np.full(8, 0.5), abs=0.15)
     assert mean[:, 1] == pytest.approx(np.full(8, 0.3), abs=0.15)
 

@@ -38,7 +38,7 @@ def test_the_penalty_is_that_of_the_paper(backend: str, surveyed: int, height: f
         return np.einsum("bki,ei->ebk", rows, kernel) + bias[:, :, None]
 
     def policy(obs: Array, noise: Array) -> tuple[Array, Array]:
-        mean = (obs @ params["actor/out/kernel"] + params["actor/out/bias"])[:, None]
+        mean = (obs @ params["actor/out/kernel"][0] + params["actor/out/bias"][0])[:, None]
         pre = mean + 0.3 * noise
         density = np.exp(-0.5 * noise**2) / (0.3 * np.sqrt(2 * np.pi)) / (1 - np.tanh(pre) ** 2)
         return np.tanh(pre), np.log(density).sum(-1)

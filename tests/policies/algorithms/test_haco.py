@@ -23,12 +23,12 @@ def test_losses_are_those_of_the_paper(backend: str) -> None:
 
     def linear(params: dict[str, Array], name: str, *parts: Array) -> Array:
         found = np.concatenate(parts, 1) @ params[f"{name}/out/kernel"] + params[f"{name}/out/bias"]
-        return found[..., 0] if found.ndim == 3 else found
+        return found if name == "actor" else found[..., 0]
 
     q = linear(params, "critic", obs, batch["action"])
     overridden = linear(params, "critic", obs, batch["action_policy"])
     drawn = batch["noise/members"]
-    action, acted = (np.tanh(linear(params, "actor", seen)) for seen in (after, obs))
+    action, acted = (np.tanh(linear(params, "actor", seen)[0]) for seen in (after, obs))
     later = linear(targets, "critic", after, action)[drawn].min(0)
     target = np.clip(batch["reward"] + batch["discount"] * later, -0.2, 0.2)
     better = batch["overridden"] * (q - np.maximum(overridden, -0.2))

@@ -56,7 +56,7 @@ def test_the_loss_is_that_of_the_paper(backend: str) -> None:
     q, value, _ = linear(rig, batch)
     weight = np.minimum(np.exp((q - value) / 0.4), 100.0)
     params = rig.params()
-    mean = np.tanh(batch["obs/state"] @ params["actor/out/kernel"] + params["actor/out/bias"])
+    mean = np.tanh(batch["obs/state"] @ params["actor/out/kernel"][0] + params["actor/out/bias"][0])
     loss = (weight * ((mean - batch["action"]) ** 2).sum(1)).mean()
 
     def actor(nn, trainer, given):

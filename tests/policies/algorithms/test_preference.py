@@ -42,7 +42,7 @@ def test_the_actor_prefers_as_the_person_did(backend: str) -> None:
         return nn.stack([total - plain, metrics["preference_loss"]], 0)
 
     params = rig.params()
-    mean = np.tanh(rig.see(batch) @ params["actor/out/kernel"] + params["actor/out/bias"])
+    mean = np.tanh(rig.see(batch) @ params["actor/out/kernel"][0] + params["actor/out/bias"][0])
     scale = 2 * LINEAR.preference_scale**2
     density = [-((mean - batch[name]) ** 2).sum(1) / scale for name in ("action", "action_policy")]
     unlikely = np.mean(batch["overridden"] * np.log1p(np.exp(density[1] - density[0])))

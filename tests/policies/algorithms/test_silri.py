@@ -28,7 +28,7 @@ def test_losses_are_those_of_the_paper(backend: str) -> None:
     batch = rig.given(rig.batch())
     params, obs = rig.params(), batch["obs/state"]
     mean, std = gaussian_of(rig, obs)
-    actor = np.tanh(obs @ params["actor/out/kernel"] + params["actor/out/bias"])
+    actor = np.tanh(obs @ params["actor/out/kernel"][0] + params["actor/out/bias"][0])
     rows = np.concatenate([obs, actor], 1)
     q = (rows @ params["critic/out/kernel"] + params["critic/out/bias"])[..., 0].min(0)
     weight = np.log1p(np.exp(obs @ params["multiplier/out/kernel"] + params["multiplier/out/bias"]))[:, 0]
