@@ -4,7 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from agent_rig import library
 from contracts import agent_spec
+from hypothesis import given
+from hypothesis import strategies as st
 
 from robot_hil.data.specs import ArraySpec, EnvSpec
 from robot_hil.errors import ConfigError, SpecError
