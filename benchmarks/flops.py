@@ -171,12 +171,16 @@ def anchored(
     ensemble: int,
     updates: int,
     subset: int = 2,
+    actors: int = 3,
     gain: bool = True,
     encoder: Convolutions | None = None,
     encoded: int = 0,
 ) -> Work:
-    """Count a round of the default agent; as `hil_serl`, and critics that see a function of the action beside it."""
-    actor = Dense((features, 256, 256, actions), rows)
+    """Count a round of the default agent; as `hil_serl`, and critics that see a function of the action beside it.
+
+    `features` counts vectors twice where the agent looks at them twice.
+    """
+    actor = Dense((features, 256, 256, actions), rows, actors)
     critics = Dense((features + actions * (2 if gain else 1), 256, 256, 1), rows, ensemble)
     target = Dense(critics.widths, rows, subset)
     judge = actor.forward + target.forward + critics.train

@@ -94,7 +94,7 @@ STATE_CASES = (
         config=AnchoredConfig(),
         observation=STATE,
         rows=256,
-        work=flops.anchored(features=18, actions=ACTIONS, rows=256, ensemble=4, updates=4),
+        work=flops.anchored(features=2 * 18, actions=ACTIONS, rows=256, ensemble=4, updates=4),
     ),
 )
 SMALL = flops.Convolutions(side=64, filters=(16, 32), strides=(2, 2), images=2 * 128)
@@ -123,7 +123,7 @@ PIXEL_CASES = (
         observation=STATE | CAMERAS,
         rows=128,
         work=flops.anchored(
-            features=18 + 192, actions=ACTIONS, rows=128, ensemble=4, updates=1, encoder=SMALL, encoded=192
+            features=2 * 18 + 192, actions=ACTIONS, rows=128, ensemble=4, updates=1, encoder=SMALL, encoded=192
         ),
         targets={FLOAT32: 15.0, BFLOAT16: 25.0},
         others="LeRobot 0.13 at 128x128, batch 256",
@@ -133,7 +133,7 @@ PIXEL_CASES = (
         config=AnchoredConfig(utd=1),
         observation=STATE | CAMERAS,
         rows=128,
-        work=flops.anchored(features=18 + 192, actions=ACTIONS, rows=128, ensemble=4, updates=1),
+        work=flops.anchored(features=2 * 18 + 192, actions=ACTIONS, rows=128, ensemble=4, updates=1),
     ),
 )
 

@@ -100,11 +100,12 @@ class AnchoredConfig(EncoderConfig):
     """Numbers of the anchored-RLPD agent."""
 
     algorithm = "anchored"
+    vector_gain: float = 10.0
     hidden: tuple[int, ...] = (256, 256)
     activation: str = "relu"
     ensemble: int = 4
     """Critics."""
-    actors: int = 1
+    actors: int = 3
     """Networks whose mean acts. Each imitates people by itself, the critics judge what they do together."""
     action_gain: float = 5.0
     """The critics also see tanh(gain * action): in precise work small actions differ in much. 0 leaves that out."""

@@ -17,7 +17,16 @@ from robot_hil.policies.registry import AgentConfig, make_agent, make_engine
 
 BACKENDS = ("torch", "jax")
 SMALL = AnchoredConfig(
-    hidden=(8,), ensemble=4, utd=2, filters=(4, 4), image_size=8, shift=2, views=3, actor_average=0.25
+    hidden=(8,),
+    ensemble=4,
+    utd=2,
+    filters=(4, 4),
+    image_size=8,
+    shift=2,
+    views=3,
+    actor_average=0.25,
+    actors=1,
+    vector_gain=0.0,
 )
 SMALL_HIL_SERL = HilSerlConfig(hidden=(8,), filters=(4,), strides=(2,), image_size=8, shift=2)
 SMALL_BC = BcConfig(hidden=(8,), filters=(4,), strides=(2,), image_size=8, shift=2)

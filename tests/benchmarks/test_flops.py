@@ -58,8 +58,9 @@ def test_soft_actor_critic_on_states(ensemble: int, updates: int) -> None:
 
 
 def test_default_agent_on_states() -> None:
-    work = flops.anchored(features=STATE, actions=ACTIONS, rows=ROWS, ensemble=4, updates=4)
-    more = flops.Dense((STATE + 2 * ACTIONS, 256, 256, 1), ROWS, 4).to_inputs(STATE)
+    seen = 2 * STATE
+    work = flops.anchored(features=seen, actions=ACTIONS, rows=ROWS, ensemble=4, updates=4)
+    more = flops.Dense((seen + 2 * ACTIONS, 256, 256, 1), ROWS, 4).to_inputs(seen)
     # targets: two members and four minibatches at once, as much as two minibatches of all four
     assert counted(AnchoredConfig()) == (work + more + columns(4, 2 + 4 + 1, 4, 4 + 1)).products
 
@@ -67,7 +68,7 @@ def test_default_agent_on_states() -> None:
 def test_encoder_trained_end_to_end() -> None:
     encoder = flops.Convolutions(side=SIDE, filters=(4, 8), strides=(2, 2), images=2 * ROWS)
     work = flops.anchored(
-        features=STATE + 48, actions=ACTIONS, rows=ROWS, ensemble=4, updates=1, encoder=encoder, encoded=48
+        features=2 * STATE + 48, actions=ACTIONS, rows=ROWS, ensemble=4, updates=1, encoder=encoder, encoded=48
     )
     made = counted(AnchoredConfig(freeze_encoder=False, utd=1, filters=(4, 8), image_size=SIDE), cameras=2)
     total = work.products + work.convolutions
