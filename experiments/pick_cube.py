@@ -16,5 +16,5 @@ EXPERIMENT = Experiment(
     agent=AnchoredConfig(actor_rate=1e-4, tau=0.01, anchor_half_life=700, caution=1.5),
     method=Anchored(n_step=5),
     learner=LearnerConfig(capacity=40_000, clone_updates=500, clone_batch_size=128),
-    goal=Goal(max_env_steps=3500, max_train_s=250.0),
+    goal=Goal(max_env_steps=3500, max_train_s=230.0),
 )
