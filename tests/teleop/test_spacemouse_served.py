@@ -43,8 +43,9 @@ def served(library, tmp_path):
 def rested(device: SpaceMouse, puck: FakePuck) -> None:
     """Wait until it may drive."""
     wait_until(lambda: puck.opened == 1)
-    puck.send(*motion(REST, combined=puck.ids == WIRELESS))
-    wait_until(lambda: device.reports > 0 and device.latest().status is OK)
+    still = motion(REST, combined=puck.ids == WIRELESS)
+    puck.send(*still)
+    wait_until(lambda: device.reports == len(still) and device.latest().status is OK)
 
 
 def test_two_devices_by_path_drive_two_arms(served):
