@@ -5,12 +5,14 @@ of ten; but takes over when the robot is about to lose ground, which is easier t
 demonstrations, failures among them, then practice with that person at hand: by RLIF; by HG-DAgger; by RLIF for which
 nothing ever costs anything; and by RLIF with a person who takes over at random.
 
-Two numbers differ from the published. Its gate errs in 5 % of all steps: with takeovers of four steps a person would
-then hold a flawless robot for a sixth of the time, so here it errs in 0.5 %. And `delta` is such that standing still is
-a reason to take over; else a robot that never goes down is never interrupted.
+Two things differ from the published. Its gate errs in 5 % of all steps: with takeovers of four steps a person would
+then hold a flawless robot for a sixth of the time, so here it errs in 0.5 %. And six steps without progress are a
+reason to take over, too: the gate compares one step with the scripted expert's, which itself waits while it aligns, so
+that a robot that hovered beside the slot was never interrupted, and learnt to hover (0.15 on tuning seed 101; with the
+six steps 1.00 there and on seed 100, where the person has 0.61 and 0.54).
 
-The person was to drive a fifth of the first thousand steps. Whoever lets go after four steps, as published, leaves even
-a robot that cannot do anything for long stretches (13 and 19 % on two tuning seeds); a tenth is asked for instead.
+All arms but HG-DAgger go on imitating the demonstrations. That alone gains something without any reward, 0.35 to 0.53
+on seed 101 after 3000 updates before practice, and 0 to 0.57 after 500.
 """
 
 from collections.abc import Mapping, Sequence
@@ -33,7 +35,9 @@ from robot_hil.teleop.simulated.expert_peg_slot import PegSlotExpert
 from robot_hil.teleop.simulated.gates import Gate, RandomGate, ValueGate
 from robot_hil.teleop.simulated.profile import BIASED
 
-DEMOS, CLONES, STEPS, TRIALS = 10, 500, 6000, 100
+DEMOS, CLONES, STEPS, TRIALS = 10, 3000, 6000, 100
+PATIENCE = 6
+"""Steps without progress that the person watches."""
 FIRST, LAST = 1000, 2000
 """Steps over which the person's share is counted, at the beginning and at the end."""
 PERSON = replace(
@@ -59,7 +63,9 @@ class Arm:
 
     def gate(self) -> Gate:
         """Return a fresh gate."""
-        return RandomGate(0.5) if self.at_random else ValueGate(PegSlotExpert(), delta=0.5, flip=0.005)
+        return (
+            RandomGate(0.5) if self.at_random else ValueGate(PegSlotExpert(), delta=0.5, flip=0.005, patience=PATIENCE)
+        )
 
 
 ARMS = {
@@ -136,7 +142,7 @@ def measure(seed: int, size: Size) -> Mapping[str, float]:
     courses = {name: practise(arm, demos, seed, size) for name, arm in ARMS.items()}
     found |= {name: course.after for name, course in courses.items()}
     value = courses["value"]
-    imitator = taught(env.env_spec, [*demos, *value.log], seed, size.of(3 * CLONES))
+    imitator = taught(env.env_spec, [*demos, *value.log], seed, size.of(1500))
     found["bc"] = rate(trials(env, imitator, seed + 1000, size.of(TRIALS)))
     found |= {f"over {name}": value.after - found[name] for name in ("expert", "hg_dagger", "bc", "random")}
     return found | {
@@ -148,8 +154,7 @@ def measure(seed: int, size: Size) -> Mapping[str, float]:
 CLAIMS = (
     Claim(key="over expert", what="success of RLIF less that of the person alone", target=0.2),
     Claim(key="over hg_dagger", what="gain over HG-DAgger with as many steps", target=0.15),
-    Claim(key="human first", what="person's share of the first thousand steps", target=0.1,
-          note="was 0.2, which takeovers of four steps hardly reach"),
+    Claim(key="human first", what="person's share of the first thousand steps", target=0.2),
     Claim(key="human last", what="person's share of the last two thousand", target=0.05, higher_is_better=False),
     Claim(key="zero gain", what="what practice brings when nothing costs anything", target=0.05,
           higher_is_better=False),
