@@ -63,7 +63,18 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     0 done, 1 failed, 2 wrong command line, 130 interrupted, 141 nobody reads on.
     """
-    args = list(sys.argv[1:] if argv is None else argv)
+    try:
+        code = _run(list(sys.argv[1:] if argv is None else argv))
+        sys.stdout.flush()  # here, where a reader that has gone away is no error
+    except BrokenPipeError:
+        if not _reader_left():
+            raise  # of some connection
+        return _READER_LEFT
+    return code
+
+
+def _run(args: list[str]) -> int:
+    """Run one command; errors that a user can do something about are said in a line."""
     if not args or args[0] in ("-h", "--help", "help"):
         print(usage())
         return 0 if args else 2
@@ -84,12 +95,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise UnknownNameError("command", command, COMMANDS)
         run = import_module("robot_hil.cli.commands").RUN[command]
         code: int = run(rest)
-        sys.stdout.flush()  # here, where a reader that has gone away is no error
         return code
-    except BrokenPipeError:
-        if not _reader_left():
-            raise  # of some connection
-        return _READER_LEFT
     except (UnknownNameError, UsageError) as error:
         print(f"robot-hil: {error}", file=sys.stderr)
         return 2

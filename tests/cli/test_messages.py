@@ -83,9 +83,10 @@ def test_options_that_say_where_a_run_lies_are_left_out_of_what_it_is() -> None:
     assert options.value_of(["--env"], "--env") is None
 
 
+@pytest.mark.parametrize("line", ["methods", "--help", "train --help"])
 @pytest.mark.parametrize("buffered", ["", "1"])
-def test_a_reader_that_goes_away_is_no_error(buffered: str) -> None:
-    command = [sys.executable, "-m", "robot_hil.cli.main", "methods"]
+def test_a_reader_that_goes_away_is_no_error(line: str, buffered: str) -> None:
+    command = [sys.executable, "-m", "robot_hil.cli.main", *line.split()]
     reading, writing = os.pipe()
     os.close(reading)  # before anything is written
     with os.fdopen(writing, "wb") as gone:
