@@ -13,6 +13,7 @@ from robot_hil.cli.children import Child
 from robot_hil.cli.help import UsageError
 from robot_hil.cli.signals import PARENT_VARIABLE, StopRequest
 from robot_hil.compare import plans
+from robot_hil.compare.exchange import take
 from robot_hil.compare.plan import WAYS, Cell, Plan, Selection, Way, for_tuning, quick
 from robot_hil.compare.publish import publish
 from robot_hil.compare.store import Store
@@ -36,7 +37,7 @@ class WorkerFailedError(RobotHilError):
 def compare(argv: Sequence[str]) -> int:
     """Run a comparison, or go on with it; return the exit code: 130 when stopped, 1 when cells failed.
 
-    Only a whole one is published in the checkout where this is called: a part would take the place of the whole.
+    Seeds that are complete are published in the checkout where this is called.
     """
     asked = _parser().parse_args(list(argv))
     if asked.processes < 1:
@@ -49,15 +50,20 @@ def compare(argv: Sequence[str]) -> int:
     if asked.worker is not None:
         return _worker(plan, cells, store)
     store.begin(plan)
+    for path in asked.take:
+        taken, others = take(path, plan, store)
+        print(f"taken from {path}: {taken} cells, left out {others}")
     stopped = False
     if not asked.table:
         store.forget_failures(cells)
         store.note_processes(asked.processes)
         minutes = plan.minutes if asked.minutes is None else asked.minutes
         stopped = Comparison(plan, cells, store, list(argv), asked.processes, minutes).run()
-    whole = cells == plan.cells() and not stopped
-    for path in publish(plan, plan.cells(), store, Path.cwd() if whole else None):
+    written, why_no_more = publish(plan, store, Path.cwd())
+    for path in written:
         print(f"written: {path}")
+    if why_no_more:
+        print(why_no_more)
     code = _say_what_is_wanting(cells, store)
     return 130 if stopped else code
 
@@ -215,6 +221,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--tuning", action="store_true", help="on tuning seeds, 100 and up; proves nothing")
     parser.add_argument("--quick", action="store_true", help="next to nothing of everything, to see that it works")
     parser.add_argument("--out", type=Path, help=f"folder of the comparison; default {ROOT}/<plan>")
+    parser.add_argument(
+        "--take", nargs="+", type=Path, default=[], metavar="FILE",
+        help="finished cells of another machine, the cells.json of its folder; they are not run again",
+    )  # fmt: skip
     parser.add_argument("--table", action="store_true", help="train nothing; write what is there")
     parser.add_argument("--worker", type=int, help=argparse.SUPPRESS)
     return parser

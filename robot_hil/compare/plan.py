@@ -100,6 +100,10 @@ class Plan:
             for person in self.persons
         ]
 
+    def cells_of(self, seed: int) -> list[Cell]:
+        """Return the cells of one seed."""
+        return replace(self, seeds=(seed,)).cells()
+
     def recorder(self, cell: Cell) -> Cell | None:
         """Return the cell whose log `cell` learns from; None for one that learns online."""
         return replace(cell, entry=self.log_by, way="online") if cell.way == "log" else None

@@ -1,12 +1,13 @@
 """Writes what a comparison came to: rows, tables of a page, pictures."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from robot_hil.compare import claims, pictures, verdicts
+from robot_hil.compare import claims, exchange, pictures, verdicts
 from robot_hil.compare.crossover import crossover
-from robot_hil.compare.plan import Cell, Plan
+from robot_hil.compare.plan import Plan
 from robot_hil.compare.rows import Seeds, collect, effort_of, row_of, write_rows
 from robot_hil.compare.store import Store
 from robot_hil.compare.table import tables
@@ -15,6 +16,8 @@ from robot_hil.report.machine import read_results
 
 RESULTS, PAGE, IMAGES = Path("benchmarks/results/compare.json"), Path("docs/methods.md"), Path("docs/images")
 """Where a checkout keeps what was measured on test seeds, below its root."""
+CELLS = Path("benchmarks/results/compare")
+"""Where it keeps the trainings that these rows are made of: <plan>.json."""
 MARK = "compare "
 """A table of a page is called that and the plan."""
 _TEXTS = {
@@ -26,9 +29,9 @@ _TEXTS = {
 }
 
 
-def rows_of(plan: Plan, found: Sequence[Seeds], processes: int = 0) -> list[dict[str, Any]]:
+def rows_of(plan: Plan, found: Sequence[Seeds], processes: int, planned: int) -> list[dict[str, Any]]:
     """Return all rows of a comparison: `kind` is `effort` (one), `cells`, or the claim that they are about."""
-    rows = [{"kind": "effort", **effort_of(plan, found, processes)}]
+    rows = [{"kind": "effort", **effort_of(plan, found, processes, planned)}]
     rows += [{"kind": "cells", **row_of(plan, seeds)} for seeds in found]
     entries = list(plan.entries)
     made: dict[str, list[dict[str, Any]]] = {"crossover": crossover(plan, found)}
@@ -66,23 +69,52 @@ def update_page(path: Path, results: Path) -> None:
     path.write_text(fill_in(page, texts))
 
 
-def publish(plan: Plan, cells: Sequence[Cell], store: Store, checkout: Path | None) -> list[Path]:
-    """Write rows, text and pictures into the comparison's folder; return the files.
+def publish(plan: Plan, store: Store, checkout: Path | None) -> tuple[list[Path], str]:
+    """Write rows, text, pictures and finished cells into the comparison's folder; return the files and why no more.
 
-    Those of test seeds go into `checkout`, too, if that is one: what is tuned on proves nothing and stays out.
+    Seeds of which everything is over go into `checkout`, too, if that is one: a part of a seed would compare unequals,
+    and what is tuned on proves nothing. Fewer seeds than stand there do not take their place; the reason is returned,
+    as it is where there is nothing to publish; it is empty otherwise.
     """
-    found = collect(plan, cells, store)
-    rows = rows_of(plan, found, store.processes)
-    written = [store.root / "compare.json", store.root / "compare.md"]
+    found = collect(plan, plan.cells(), store)
+    rows = rows_of(plan, found, store.processes, len(plan.seeds))
+    written = [store.root / "compare.json", store.root / "compare.md", store.root / exchange.FILE]
     write_rows(written[0], plan.name, rows)
     written[1].write_text(text_of(read_results(written[0])) + "\n")
+    exchange.give(written[2], plan, plan.cells(), store)
     written += _draw(plan, found, rows, store.root)
-    if checkout is not None and any(one.results or one.failures for one in found) and _has_place(checkout, plan):
-        page = checkout / PAGE
-        write_rows(checkout / RESULTS, plan.name, rows)
-        update_page(page, checkout / RESULTS)
-        written += [checkout / RESULTS, page, *_draw(plan, found, rows, checkout / IMAGES)]
-    return written
+    if checkout is None or not _has_place(checkout, plan):
+        return written, ""
+    complete = tuple(seed for seed in plan.seeds if all(store.is_over(cell) for cell in plan.cells_of(seed)))
+    lost = [seed for seed in _published(checkout, plan) if seed not in complete]
+    if not complete or lost:
+        return written, _why_not(complete, lost, CELLS / f"{plan.name}.json")
+    return written + _publish(replace(plan, seeds=complete), store, checkout, len(plan.seeds)), ""
+
+
+def _publish(plan: Plan, store: Store, checkout: Path, planned: int) -> list[Path]:
+    found = collect(plan, plan.cells(), store)
+    rows = rows_of(plan, found, store.processes, planned)
+    write_rows(checkout / RESULTS, plan.name, rows)
+    update_page(checkout / PAGE, checkout / RESULTS)
+    cells = checkout / CELLS / f"{plan.name}.json"
+    exchange.give(cells, plan, plan.cells(), store)
+    return [checkout / RESULTS, checkout / PAGE, cells, *_draw(plan, found, rows, checkout / IMAGES)]
+
+
+def _published(checkout: Path, plan: Plan) -> list[int]:
+    """Return the seeds whose results stand in `checkout`."""
+    rows = read_results(checkout / RESULTS)
+    return [seed for row in rows if (row["plan"], row["kind"]) == (plan.name, "effort") for seed in row["seeds"]]
+
+
+def _why_not(complete: Sequence[int], lost: Sequence[int], cells: Path) -> str:
+    if not complete:
+        return "not published: no seed is complete"
+    return (
+        f"not published: seeds {', '.join(map(str, complete))} are complete, but of those published "
+        f"{', '.join(map(str, lost))} would be lost; --take {cells} adds them"
+    )
 
 
 def _has_place(checkout: Path, plan: Plan) -> bool:

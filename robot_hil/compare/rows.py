@@ -13,7 +13,7 @@ from robot_hil.compare.statistics import success_interval
 from robot_hil.compare.store import Store
 from robot_hil.errors import UnknownNameError
 from robot_hil.methods import registry
-from robot_hil.report.machine import describe_machine, git_hash, read_results, today
+from robot_hil.report.machine import origin, read_results
 from robot_hil.report.metrics import plain, write_json
 
 LEVEL = 0.8
@@ -34,6 +34,8 @@ class Seeds:
     """(seed, why)."""
     missing: tuple[int, ...] = ()
     """Seeds that are not over."""
+    origins: tuple[dict[str, str], ...] = ()
+    """Where the results were measured: different `machine`, `date`, `commit`."""
 
     def measures(self) -> list[Measures]:
         """Return what the seeds came to."""
@@ -50,11 +52,12 @@ def collect(plan: Plan, cells: Sequence[Cell], store: Store) -> list[Seeds]:
 
 
 def _seeds(group: Sequence[Cell], store: Store) -> Seeds:
-    results, failures, missing = [], [], []
+    results, failures, missing, origins = [], [], [], []
     for cell in group:
         measures, why = store.measures(cell), store.failure(cell)
         if measures is not None:
             results.append((cell.seed, measures))
+            origins += [found for found in (store.origin(cell),) if found not in origins]
         elif why:
             failures.append((cell.seed, why))
         else:
@@ -62,7 +65,7 @@ def _seeds(group: Sequence[Cell], store: Store) -> Seeds:
     one = group[0]
     return Seeds(
         task=one.task, person=one.person, entry=one.entry, way=one.way,
-        results=tuple(results), failures=tuple(failures), missing=tuple(missing),
+        results=tuple(results), failures=tuple(failures), missing=tuple(missing), origins=tuple(origins),
     )  # fmt: skip
 
 
@@ -117,13 +120,14 @@ def row_of(plan: Plan, seeds: Seeds) -> dict[str, Any]:
             "demo_steps": _mean([float(m.demo_steps) for m in every]),
             "wall_s": _mean([m.wall_s for m in every]),
             "cpu_s": _mean([m.cpu_s for m in every]),
+            "origins": list(seeds.origins),
         }
     )  # fmt: skip
     return row
 
 
-def effort_of(plan: Plan, found: Sequence[Seeds], processes: int) -> dict[str, Any]:
-    """Return one row about the comparison as a whole: what was run, by how many processes, and what it took."""
+def effort_of(plan: Plan, found: Sequence[Seeds], processes: int, planned: int) -> dict[str, Any]:
+    """Return one row about the comparison as a whole: what was run, of how many seeds, and what it took."""
     every = [measures for seeds in found for measures in seeds.measures()]
     return {
         "plan": plan.name,
@@ -131,16 +135,20 @@ def effort_of(plan: Plan, found: Sequence[Seeds], processes: int) -> dict[str, A
         "failures": sum(len(seeds.failures) for seeds in found),
         "missing": sum(len(seeds.missing) for seeds in found),
         "seeds": sorted({seed for seeds in found for seed, _ in seeds.results}),
+        "planned_seeds": planned,
         "processes": processes,
         "cpu_s": sum(measures.cpu_s for measures in every),
     }
 
 
 def write_rows(path: Path, name: str, rows: Sequence[dict[str, Any]]) -> None:
-    """Write the rows of comparison `name` in place of its former ones, with machine, date and commit; others stay."""
-    origin = {"machine": str(describe_machine()), "date": today(), "commit": git_hash()}
+    """Write the rows of comparison `name` in place of its former ones; others stay.
+
+    `machine`, `date` and `commit` are those of this computation; `origins` in a row are those of the trainings.
+    """
+    here = origin()
     others = [row for row in read_results(path) if row.get("plan") != name]
-    write_json(path, [*others, *({**row, **origin} for row in rows)])
+    write_json(path, [*others, *({**row, **here} for row in rows)])
 
 
 def _mean(values: Sequence[float]) -> float | None:

@@ -1,7 +1,7 @@
 """The folder of a comparison: a run folder for each cell, its result in it, and why cells failed."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +9,14 @@ from robot_hil.compare.measures import Measures, parse
 from robot_hil.compare.plan import Cell, Plan
 from robot_hil.data.fingerprint import differences
 from robot_hil.errors import ConfigError, StorageError
+from robot_hil.report import machine
 from robot_hil.report.metrics import plain, write_json
 
 PLAN_FILE = "plan.json"
 RESULT_FILE = "measures.json"
 SPENT_FILE = "spent.json"
 PROCESSES_FILE = "processes.json"
-_DECIDES = ("options", "points", "trials", "final_trials", "rounds", "log_by")
+_DECIDES = ("name", "options", "points", "trials", "final_trials", "rounds", "log_by")
 """What every cell depends on."""
 
 
@@ -31,15 +32,9 @@ class Store:
         What is new in a plan, e.g. a method, joins what was done before.
         """
         path = self.root / PLAN_FILE
-        known, ours = _read(path), plain(plan)
+        known = _read(path)
         if known is not None:
-            lines = differences(_made_by(known, ours), _made_by(ours, known), "the folder", "this program")
-            if lines:
-                raise ConfigError(
-                    f"{self.root} was made by another plan of that name:\n  "
-                    + "\n  ".join(lines)
-                    + "\nChoose another --out, or remove the folder."
-                )
+            refuse_another_plan(known, plan, str(self.root), "\nChoose another --out, or remove the folder.")
         write_json(path, plan)
 
     def folder(self, cell: Cell) -> Path:
@@ -50,9 +45,9 @@ class Store:
         """Whether `cell` has a result or has failed."""
         return (self.folder(cell) / RESULT_FILE).exists() or self._failure(cell).exists()
 
-    def finish(self, cell: Cell, measures: Measures) -> None:
-        """Keep the result of `cell`."""
-        write_json(self.folder(cell) / RESULT_FILE, measures)
+    def finish(self, cell: Cell, measures: Measures, origin: Mapping[str, str] | None = None) -> None:
+        """Keep the result of `cell`, and where it was measured; without `origin` here, now and by this program."""
+        write_json(self.folder(cell) / RESULT_FILE, plain(measures) | dict(origin or machine.origin()))
 
     def spend(self, cell: Cell, cpu_s: float) -> float:
         """Add processor time [s] to what `cell` has taken; return the sum."""
@@ -79,6 +74,11 @@ class Store:
         content = _read(self.folder(cell) / RESULT_FILE)
         return None if content is None else parse(content)
 
+    def origin(self, cell: Cell) -> dict[str, str]:
+        """Return `machine`, `date` and `commit` of the result of `cell`; empty strings where nobody noted them."""
+        content = _read(self.folder(cell) / RESULT_FILE) or {}
+        return {name: str(content.get(name, "")) for name in ("machine", "date", "commit")}
+
     def failure(self, cell: Cell) -> str:
         """Return why `cell` failed; empty where it has not."""
         content = _read(self._failure(cell))
@@ -93,7 +93,15 @@ class Store:
         return self.root / "failures" / f"{cell.name}.json"
 
 
-def _made_by(content: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
+def refuse_another_plan(known: Mapping[str, Any], plan: Plan, where: str, advice: str = "") -> None:
+    """Raise `ConfigError` where cells of `plan` would be others by `known`, the stored plan of `where`."""
+    ours = plain(plan)
+    lines = differences(_made_by(known, ours), _made_by(ours, known), "there", "this program")
+    if lines:
+        raise ConfigError(f"{where} was made by another plan of that name:\n  " + "\n  ".join(lines) + advice)
+
+
+def _made_by(content: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
     """Return what of a stored plan decides over the cells that it shares with `other`."""
     shared: dict[str, Any] = {name: content.get(name) for name in _DECIDES}
     for name in ("entries", "tasks"):

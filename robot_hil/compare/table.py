@@ -24,7 +24,11 @@ def tables(rows: Sequence[Row]) -> str:
     parts = [_table(group) for group in groups if any(row["seeds"] or row["failures"] for row in group)]
     missing = sum(len(row["missing"]) for row in rows)
     parts += [f"{missing} trainings have yet to be made."] if missing else []
-    origins = dict.fromkeys(f"{row['machine']}; {row['date']}; commit {_commit(row['commit'])}" for row in rows)
+    origins = dict.fromkeys(
+        f"{found['machine']}; {found['date']}; commit {_commit(found['commit'])}"
+        for row in rows
+        for found in row["origins"]
+    )
     return "\n\n".join([*parts, "  \n".join(origins)])
 
 

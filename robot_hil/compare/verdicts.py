@@ -34,7 +34,8 @@ def effort_text(rows: Sequence[Row]) -> str:
     if not row["cells"]:
         return ""
     seeds = ", ".join(map(str, row["seeds"])) or "none"
-    parts = [f"{row['cells']} trainings, seeds {seeds}", f"{row['cpu_s'] / 3600:.1f} h of processor time"]
+    few = f" (of {row['planned_seeds']} planned)" if len(row["seeds"]) < row["planned_seeds"] else ""
+    parts = [f"{row['cells']} trainings, seeds {seeds}{few}", f"{row['cpu_s'] / 3600:.1f} h of processor time"]
     parts += [f"{row['processes']} at once"] if row["processes"] else []
     parts += [f"{row['failures']} failed"] if row["failures"] else []
     return "**In all**: " + "; ".join(parts) + "."

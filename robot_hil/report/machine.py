@@ -74,6 +74,11 @@ def today() -> str:
     return datetime.now(UTC).date().isoformat()
 
 
+def origin() -> dict[str, str]:
+    """Return what stands beside a number that is measured now: `machine`, `date` and `commit`."""
+    return {"machine": str(describe_machine()), "date": today(), "commit": git_hash()}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
     """One measured number."""
@@ -113,10 +118,10 @@ def write_results(path: Path, results: Sequence[Result]) -> None:
 
     So a benchmark can be repeated in parts, and every number still says where it comes from.
     """
-    origin = {"machine": str(describe_machine()), "date": today(), "commit": git_hash()}
+    here = origin()
     rows = {row["name"]: row for row in read_results(path)}
     rows |= {
-        result.name: {**plain(result), "ratio": result.ratio, "reached": result.reached, **origin} for result in results
+        result.name: {**plain(result), "ratio": result.ratio, "reached": result.reached, **here} for result in results
     }
     write_json(path, list(rows.values()))
 

@@ -108,7 +108,11 @@ def write_json(path: Path, value: Any, durable: bool = True) -> None:
 
     `durable` also survives a power failure (costs a disk flush). Raises StorageError and leaves the old file.
     """
-    text = json.dumps(plain(value), indent=2, allow_nan=False) + "\n"
+    write_text(path, json.dumps(plain(value), indent=2, allow_nan=False) + "\n", durable)
+
+
+def write_text(path: Path, text: str, durable: bool = True) -> None:
+    """Write `text` into `path` as `write_json` writes a value."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

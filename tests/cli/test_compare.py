@@ -47,6 +47,18 @@ def test_a_worker_that_dies_costs_its_cell_which_the_next_call_tries_again(shell
     assert "failed" not in (shell.folder / FOLDER / "compare.md").read_text()
 
 
+def test_cells_of_another_folder_are_taken_and_not_run_again(shell: Shell) -> None:
+    command = ("compare", *QUICK, "--methods", "bc", "--ways", "online", "--processes", 1)
+    shell.run(*command)
+    cells = FOLDER / "cells.json"
+    output = shell.run(*command, "--out", "runs/other", "--take", cells)
+    assert f"taken from {cells}: 1 cells, left out 0" in output
+    assert not (shell.folder / "runs/other/worker-0.log").exists()
+    tables = [(shell.folder / folder / "compare.md").read_text() for folder in (FOLDER, Path("runs/other"))]
+    assert tables[0].partition("**`peg_slot`")[2] == tables[1].partition("**`peg_slot`")[2] != ""
+    assert "cells.json" in shell.run(*command, "--take", "runs", code=1)
+
+
 def test_wrong_names_are_refused_before_anything_is_made(shell: Shell) -> None:
     output = shell.run("compare", "--smoke", "--methods", "magic", code=2)
     assert "method 'magic' does not exist" in output

@@ -1,5 +1,6 @@
 """What is published is what was measured on test seeds: rows, page and pictures agree."""
 
+import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -10,11 +11,12 @@ from compare.results import PLAN, measures
 from PIL import Image
 
 from robot_hil.compare import plans
+from robot_hil.compare.exchange import take
 from robot_hil.compare.plan import for_tuning, quick
-from robot_hil.compare.publish import PAGE, RESULTS, publish, text_of, update_page
-from robot_hil.compare.store import Store
+from robot_hil.compare.publish import CELLS, PAGE, RESULTS, publish, text_of, update_page
+from robot_hil.compare.store import RESULT_FILE, Store
 from robot_hil.report.benchmarks import BEGIN, END
-from robot_hil.report.machine import read_results
+from robot_hil.report.machine import origin, read_results
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -41,7 +43,7 @@ def filled(plan: Any, folder: Path) -> Store:
 
 
 def test_rows_page_and_pictures_are_written(checkout: Path, tmp_path: Path) -> None:
-    written = publish(PLAN, PLAN.cells(), filled(PLAN, tmp_path / "runs"), checkout)
+    written, _ = publish(PLAN, filled(PLAN, tmp_path / "runs"), checkout)
     rows = read_results(checkout / RESULTS)
     assert {row["plan"] for row in rows} == {"small"}
     assert sum(row["kind"] == "cells" for row in rows) == 16
@@ -63,7 +65,7 @@ def test_rows_page_and_pictures_are_written(checkout: Path, tmp_path: Path) -> N
 def test_what_proves_nothing_stays_in_its_folder(change: Any, checkout: Path, tmp_path: Path) -> None:
     plan = replace(change(PLAN), name="small")
     before = (checkout / PAGE).read_text()
-    publish(plan, plan.cells(), filled(plan, tmp_path / "runs"), checkout)
+    publish(plan, filled(plan, tmp_path / "runs"), checkout)
     assert (checkout / PAGE).read_text() == before
     assert not (checkout / RESULTS).exists()
     assert "| method |" in (tmp_path / "runs" / "compare.md").read_text()
@@ -71,7 +73,7 @@ def test_what_proves_nothing_stays_in_its_folder(change: Any, checkout: Path, tm
 
 @pytest.mark.parametrize("somewhere", [True, False])
 def test_without_a_checkout_only_the_folder_is_written(somewhere: bool, tmp_path: Path) -> None:
-    written = publish(PLAN, PLAN.cells(), filled(PLAN, tmp_path / "runs"), tmp_path if somewhere else None)
+    written, _ = publish(PLAN, filled(PLAN, tmp_path / "runs"), tmp_path if somewhere else None)
     assert all(path.is_relative_to(tmp_path / "runs") for path in written)
     assert all(path.exists() for path in written)
 
@@ -82,7 +84,7 @@ def test_what_it_took_is_told_with_seeds_and_processes(checkout: Path, tmp_path:
     for cell in PLAN.cells():
         if (known := store.measures(cell)) is not None:
             store.finish(cell, replace(known, cpu_s=720.0))
-    publish(PLAN, PLAN.cells(), store, checkout)
+    publish(PLAN, store, checkout)
     [row] = [row for row in read_results(checkout / RESULTS) if row["kind"] == "effort"]
     assert (row["cells"], row["failures"], row["missing"], row["seeds"], row["processes"]) == (31, 1, 0, [0, 1], 2)
     assert row["cpu_s"] == 31 * 720.0
@@ -92,22 +94,60 @@ def test_what_it_took_is_told_with_seeds_and_processes(checkout: Path, tmp_path:
     assert told in (checkout / PAGE).read_text()
 
 
+def test_complete_seeds_are_published_and_said_to_be_some(checkout: Path, tmp_path: Path) -> None:
+    store = filled(PLAN, tmp_path / "runs")
+    last = PLAN.cells()[-1]
+    (store.folder(last) / RESULT_FILE).unlink()
+    _, why_not = publish(PLAN, store, checkout)
+    assert why_not == ""
+    page = (checkout / PAGE).read_text()
+    assert "15 trainings, seeds 0 (of 2 planned)" in page
+    assert "not run" not in page
+    assert last.name in {cell.name for cell in PLAN.cells_of(1)}
+    cells = json.loads((checkout / CELLS / "small.json").read_text())["cells"]
+    assert {row["cell"] for row in cells} < {cell.name for cell in PLAN.cells_of(0)}
+
+
+def test_fewer_seeds_take_no_place_of_more_until_they_are_taken_over(checkout: Path, tmp_path: Path) -> None:
+    publish(PLAN, filled(PLAN, tmp_path / "runs"), checkout)
+    before = (checkout / PAGE).read_text()
+    new = Store(tmp_path / "new")
+    for cell in PLAN.cells_of(0):
+        new.finish(cell, measures([(1, 5)]))
+    written, why_not = publish(PLAN, new, checkout)
+    assert why_not.startswith("not published: seeds 0 are complete, but of those published 1 would be lost; --take ")
+    assert all(path.is_relative_to(tmp_path / "new") for path in written)
+    assert (checkout / PAGE).read_text() == before
+    assert str(CELLS / "small.json") in why_not
+    take(checkout / CELLS / "small.json", PLAN, new)
+    assert publish(PLAN, new, checkout)[1] == ""
+
+
+def test_origins_of_the_trainings_stand_below_the_table(checkout: Path, tmp_path: Path) -> None:
+    store = filled(PLAN, tmp_path / "runs")
+    store.finish(PLAN.cells()[0], measures([(2, 3)]), {"machine": "one far away", "date": "2026-01-02", "commit": "a"})
+    publish(PLAN, store, checkout)
+    page = (checkout / PAGE).read_text()
+    assert "one far away; 2026-01-02; commit a" in page
+    assert f"{origin()['machine']}; {origin()['date']}" in page
+
+
 def test_a_comparison_of_which_nothing_is_there_replaces_nothing(checkout: Path, tmp_path: Path) -> None:
     before = (checkout / PAGE).read_text()
-    publish(PLAN, PLAN.cells(), Store(tmp_path), checkout)
+    assert publish(PLAN, Store(tmp_path), checkout)[1] == "not published: no seed is complete"
     assert "32 trainings have yet to be made." in (tmp_path / "compare.md").read_text()
     assert (checkout / PAGE).read_text() == before
 
 
 def test_special_comparisons_say_what_they_are_for(tmp_path: Path) -> None:
     default = replace(plans.get("default"), tasks={"peg_slot": 100}, seeds=(0, 1))
-    publish(default, default.cells(), filled(default, tmp_path / "default"), tmp_path)
+    publish(default, filled(default, tmp_path / "default"), tmp_path)
     text = (tmp_path / "default" / "compare.md").read_text()
     assert "**Against the baseline**" in text
     assert "**A bad person**" in text
     terms = {"default": (), "no_anchor": ("--agent.anchor", "0")}
     ablation = replace(plans.get("ablation"), entries=terms, tasks={"peg_slot": 100}, seeds=(0, 1))
-    publish(ablation, ablation.cells(), filled(ablation, tmp_path / "ablation"), tmp_path)
+    publish(ablation, filled(ablation, tmp_path / "ablation"), tmp_path)
     assert "| `no_anchor` | `peg_slot` |" in (tmp_path / "ablation" / "compare.md").read_text()
 
 

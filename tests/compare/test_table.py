@@ -11,7 +11,7 @@ ORIGIN = {"machine": "a machine", "date": "2026-11-22", "commit": "0123456789abc
 
 
 def text(*found: Any) -> str:
-    return tables([{**row_of(PLAN, one), **ORIGIN} for one in found])
+    return tables([{**row_of(PLAN, one), "origins": [ORIGIN]} for one in found])
 
 
 def test_methods_stand_best_first_with_costs_and_the_log_beside() -> None:
