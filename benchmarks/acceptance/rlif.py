@@ -1,7 +1,7 @@
 """Interventions as the only reward (RLIF, Luo et al. 2023, arXiv 2311.12996), from a person who does it badly alone.
 
-The peg and one slot. The person sees the slot too far to one side, blunders in every seventh step, and succeeds in six
-of ten; but takes over when the robot is about to lose ground, which is easier to see than to do better. Ten
+The peg and one slot. The person sees the slot too far to one side, blunders in every seventh step, and succeeds in five
+to six of ten; but takes over when the robot is about to lose ground, which is easier to see than to do better. Ten
 demonstrations, failures among them, then practice with that person at hand: by RLIF; by HG-DAgger; by RLIF for which
 nothing ever costs anything; and by RLIF with a person who takes over at random.
 

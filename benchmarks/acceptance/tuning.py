@@ -1,6 +1,6 @@
 """Numbers: what a search on tuning seeds finds holds on others, and how much of it was luck is said.
 
-Eight sets of numbers by chance and the default, five tuning seeds, 2000 steps each; then as many trainings once more,
+Eight sets of numbers by chance and the default, five tuning seeds, 1200 steps each; then as many trainings once more,
 of sets that are bred from good ones and given up early (`robot-hil tune --sampler evolve`). What either finds, and the
 default, on five test seeds. After Eimer et al. 2023, arXiv 2306.01324, who compare with DEHB (Awad et al. 2021); its
 part here differs in the fidelity, which is the number of seeds. The seed of this experiment is that of the searches,
@@ -22,7 +22,7 @@ from robot_hil.experiments.base import Experiment
 from runs import folder
 
 TASK = registry.get("peg_slot")
-TRIALS, STEPS, EVALUATION, SEEDS = 8, 2000, 20, 5
+TRIALS, STEPS, EVALUATION, SEEDS = 8, 1200, 20, 5
 SPACE = ("agent.utd=1,2", "agent.ensemble=2,4", "agent.anchor=0.5..10:log", "agent.actor_rate=1e-4..1e-3:log",
          "agent.exploration=0.02..0.3:log", "method.demo_share=0.1..0.5")  # fmt: skip
 
@@ -51,7 +51,8 @@ def measure(seed: int, size: Size) -> Mapping[str, float]:
     small = size.share < 1
     experiment = replace(
         TASK, backend="torch", demos=10, eval_episodes=size.of(EVALUATION),
-        learner=replace(TASK.learner, clone_updates=size.of(TASK.learner.clone_updates)),
+        agent=replace(TASK.agent, hidden=(64, 64)),
+        learner=replace(TASK.learner, batch_size=128, clone_updates=size.of(TASK.learner.clone_updates)),
         goal=replace(TASK.goal, max_env_steps=size.of(STEPS)),
     )  # fmt: skip
     seeds, trials = seeds_of(seed, 2 if small else SEEDS), size.of(TRIALS)
