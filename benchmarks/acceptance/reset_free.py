@@ -1,11 +1,11 @@
 """Practice without resets: a policy gets better where nobody resets, and seldom asks for it.
 
 A peg into a slot and back, after five demonstrations of each goal by a person who fails in four of ten; nobody watches.
-The default learns. The plate is
-shifted once in most episodes, as a workpiece never lies where it lay: the way back ends above the slot, so without that
-one slot from one place would be all that is practised. Success is the environment's own; or a classifier's
-of pictures, taught with frames of both goals; or that classifier's with 5 % of its verdicts on frames made a success.
-Trials begin from a reset and are judged by the environment. After RoboFuME, Yang et al. 2023, arXiv 2310.15145.
+The default learns. The plate is shifted once in most episodes, as a workpiece never lies where it lay: the way back
+ends above the slot, so without that one slot from one place would be all that is practised. Success is the
+environment's own; or a classifier's of pictures, taught with frames of both goals; or that classifier's with 5 % of
+its verdicts on frames made a success. Trials begin from a reset and are judged by the environment. After RoboFuME,
+Yang et al. 2023, arXiv 2310.15145.
 
 Tuning seeds 100 to 102, success before and after 6000 steps: 0.68, 0.34, 0.24 and 1.00, 0.86, 0.88. With ten
 demonstrations of each goal 0.82 and 0.94 on seed 100, where less is to be gained; Cal-QL, as published, 0.88 and 1.00
@@ -40,7 +40,10 @@ from robot_hil.report.metrics import read_rows
 from runs import Point, folder, trained
 
 DEMOS, TRIALS, BEGIN, STEPS = 10, 50, 100, 6000
-"""Half of the demonstrations are of each goal. At `BEGIN` the policy is still the one that imitates: no training round comes before (`start_after`)."""
+"""Half of the demonstrations are of each goal.
+
+At `BEGIN` the policy is still the one that imitates: no training round comes before (`start_after`).
+"""
 SHIFTS = Schedule(kinds=("object",), rate=0.05, most=1, low_m=0.05, high_m=0.2)
 SUCCESSES, FAILURES, FOOLED = 200, 400, 0.05
 GOALS = ("insert", "return")
