@@ -49,7 +49,7 @@ class Demonstrator:
     def _record(
         self, wanted: int, have: int, episode: int, steps: list[Step], done: "Callable[[EpisodeRow], None]"
     ) -> int:
-        failed = 0
+        failed, self._robot.demos = 0, have
         while have < wanted and not self._stop():
             self._robot.tell(f"recording demonstration {have + 1} of {wanted}", "demo")
             steps.clear()

@@ -149,7 +149,10 @@ class Graded:
 
 
 class ResetFree:
-    """See `robot_hil.help.practice`. Demonstrations alternate between the two goals, each from a fresh start."""
+    """See `robot_hil.help.practice`. Demonstrations are of both goals in turn, each from a fresh start.
+
+    What failed is tried again, so that there are as many of what is hard as of what is easy.
+    """
 
     def __init__(self, robot: "Robot", env: Starts, goals: tuple[str, ...]) -> None:
         self._robot, self._env, self._goals = robot, env, goals
@@ -164,7 +167,7 @@ class ResetFree:
     def begin(self, stream: Stream, episode_id: int) -> None:
         """See `Starter.begin`; where a person operates the robot, it waits for the reset it asked for."""
         if stream is Stream.DEMO:
-            self._env.begin = {"goal": self._goals[episode_id % 2]}
+            self._env.begin = {"goal": self._goals[self._robot.demos % 2]}
         if stream is not Stream.TRAIN:
             return
         self._turn = turn = self.practice.plan()

@@ -125,6 +125,8 @@ class Robot:
         self.episode = 0
         self.steps = self.human = self.onsets = 0
         self._faults = 0
+        self.demos = 0
+        """Successful demonstrations so far; who goes on with a run says how many there were."""
         self.env_success = False
         """Whether the environment itself called the end of the newest episode a success."""
 
@@ -197,7 +199,9 @@ class Robot:
             self.last_episode = (self._actor_id, self.epoch(), self.episode)
         if self.practice is not None and self.phase == "train":
             self.practice.ended(result)
-        return row_of(self, result)
+        row = row_of(self, result)
+        self.demos += self.phase == "demo" and row.success
+        return row
 
     @property
     def checking(self) -> bool:

@@ -21,6 +21,9 @@ class PracticeConfig:
     """Failures running after which the other goal is tried all the same."""
     give_up_after: int = 8
     """Failures running, of whatever goal, after which a person is asked to reset."""
+    idle_steps: int = 2
+    """A success within so many steps was there before anything was done, and says nothing about being stuck: a robot
+    in a corner from where no task succeeds may be where its way back ends, again and again."""
     still_steps: int = 20
     """The robot is stuck when an episode fails at whose end nothing has moved for so many steps. Then the other goal is
     tried, which often leads out; when that ends so, too, a person is asked to reset."""
@@ -28,10 +31,11 @@ class PracticeConfig:
     """Largest change of any number of the observation that counts as none."""
 
     def __post_init__(self) -> None:
-        if self.swap_after < 1 or self.give_up_after < 1 or self.still_steps < 2 or self.still < 0:
+        least = min(self.swap_after, self.give_up_after)
+        if least < 1 or self.still_steps < 2 or min(self.still, self.idle_steps) < 0:
             raise ConfigError(
                 f"swap_after {self.swap_after} and give_up_after {self.give_up_after} must be at least 1, still_steps "
-                f"{self.still_steps} at least 2, still {self.still} not negative."
+                f"{self.still_steps} at least 2, still {self.still} and idle_steps {self.idle_steps} not negative."
             )
 
 
@@ -73,11 +77,12 @@ class Practice:
         self.episodes += 1
         self._reason = ""
         config, before = self.config, self._stuck
-        self._stuck = not success and stands_still(seen, config.still_steps, config.still)
         if success:
-            self._failures = 0
+            if len(seen) - 1 > config.idle_steps:
+                self._failures, self._stuck = 0, False
             self._swap()
             return
+        self._stuck = stands_still(seen, config.still_steps, config.still)
         self._failures += 1
         self._of_goal += 1
         if self._stuck and before:

@@ -55,6 +55,16 @@ def test_practice_without_resets_goes_on_where_the_last_episode_ended(tmp_path: 
     assert saved["resets"] == noted[-1]["resets"] == sum(row["reset"] for row in noted)
 
 
+def test_demonstrations_that_fail_are_tried_again_so_that_both_goals_have_as_many(tmp_path: Path) -> None:
+    unsure = task("reset_free", demos=8, steps=20)
+    unsure = replace(unsure, person=replace(unsure.person, profile="thirty_percent"))
+    logged = episodes_of(run_here(unsure, tmp_path / "run"))
+    goals = [steps[0].obs["state"][3] for steps in logged.values() if steps[0].segment is Segment.DEMO]
+    assert goals == [1.0, -1.0] * 4
+    ids = [number for number, steps in logged.items() if steps[0].segment is Segment.DEMO]
+    assert len({number % 2 for number in ids[::2]}) == 2  # some failed between them
+
+
 def robot_of(experiment: Experiment, folder: Path, sink: list[Step]) -> Robot:
     """A robot whose policy knows nothing."""
     agent = compose.make_agent(experiment)

@@ -55,6 +55,25 @@ def test_where_nothing_moves_any_more_the_other_goal_is_tried_before_anybody_is_
     assert practice.resets == 2
 
 
+def test_a_way_back_that_was_made_before_it_began_is_no_way_out() -> None:
+    practice, there = Practice(("insert", "return")), MOVING[:2]
+    practice.ended(success=False, seen=STILL)
+    practice.ended(success=True, seen=there)
+    assert practice.plan() == Turn(goal="insert", reset=False)
+    practice.ended(success=False, seen=STILL)
+    assert practice.plan().reason == "stuck: nothing moves any more, towards neither goal"
+
+
+def test_failures_go_on_counting_over_a_way_back_that_was_made_before_it_began() -> None:
+    outcomes = [(False, 60), (True, 3), (False, 60), (True, 1), (False, 60)]  # two steps, none
+    for longer, reset in ((0, True), (1, False)):
+        practice = Practice(("insert", "return"), PracticeConfig(swap_after=1, give_up_after=3))
+        for success, count in outcomes:
+            practice.ended(success=success, seen=MOVING[: count + longer])
+        assert practice.plan().reset == reset
+    assert practice.resets == 1  # the first start
+
+
 def test_standing_still_is_seen_in_the_last_steps_only() -> None:
     assert stands_still(STILL, 30, 0.01)
     assert not stands_still(STILL, 32, 0.01)
