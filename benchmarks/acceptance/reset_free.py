@@ -7,12 +7,12 @@ environment's own; or a classifier's of pictures, taught with frames of both goa
 its verdicts on frames made a success. Trials begin from a reset and are judged by the environment. After RoboFuME,
 Yang et al. 2023, arXiv 2310.15145.
 
-Tuning seeds 100 to 102, success before and after 6000 steps: 0.68, 0.34, 0.24 and 1.00, 0.86, 0.88. With ten
-demonstrations of each goal 0.82 and 0.94 on seed 100, where less is to be gained; Cal-QL, as published, 0.88 and 1.00
-there, but 0.36 and 0.54 on seed 101 with five. Before actors looked twice at vectors and three of them acted, nothing
-gained: critics pulled towards what people did where they rate it higher had 0.82 and 0.82, Hi-ORS 0.50 and 0.44. In
-practice without shifts nearly all attempts succeed: the policy gets better at the one slot and the one place above it,
-and forgets the others.
+Tuning seeds 100 to 102, success before and after 6000 steps: 0.70, 0.54, 0.72 and 0.98, 0.86, 0.80. The pull towards
+demonstrations fades more slowly than by default, as nobody corrects what is unlearnt: with the default's half-life
+1.00, 0.40, 0.98. Cal-QL, as published, had 0.36 and 0.54 on seed 101, with fewer demonstrations of the way there.
+Before actors looked twice at vectors and three of them acted, nothing gained: critics pulled towards what people did
+where they rate it higher had 0.82 and 0.82 on seed 100, Hi-ORS 0.50 and 0.44. In practice without shifts nearly all
+attempts succeed: the policy gets better at the one slot and the one place above it, and forgets the others.
 """
 
 from collections.abc import Iterator, Mapping
@@ -45,6 +45,7 @@ DEMOS, TRIALS, BEGIN, STEPS = 10, 50, 100, 6000
 At `BEGIN` the policy is still the one that imitates: no training round comes before (`start_after`).
 """
 SHIFTS = Schedule(kinds=("object",), rate=0.05, most=1, low_m=0.05, high_m=0.2)
+HALF_LIFE = 4000
 SUCCESSES, FAILURES, FOOLED = 200, 400, 0.05
 GOALS = ("insert", "return")
 
@@ -127,7 +128,7 @@ def practised(seed: int, size: Size, limits: tuple[int, ...], model: Path | None
     base = replace(
         base, backend="torch", demos=max(2, size.of(DEMOS)), practice="reset_free",
         person=replace(base.person, profile="sixty_percent", gate="never"),
-        agent=replace(base.agent, hidden=(64, 64)), reward_model="" if model is None else str(model),
+        agent=replace(base.agent, hidden=(64, 64), anchor_half_life=HALF_LIFE), reward_model="" if model is None else str(model),
         learner=replace(base.learner, batch_size=128, clone_updates=size.of(2000), clone_batch_size=128),
     )  # fmt: skip
     with folder() as path:
