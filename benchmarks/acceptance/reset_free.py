@@ -46,6 +46,7 @@ At `BEGIN` the policy is still the one that imitates: no training round comes be
 """
 SHIFTS = Schedule(kinds=("object",), rate=0.05, most=1, low_m=0.05, high_m=0.2)
 HALF_LIFE = 4000
+"""Rounds in which the pull towards demonstrations halves."""
 SUCCESSES, FAILURES, FOOLED = 200, 400, 0.05
 GOALS = ("insert", "return")
 
@@ -128,7 +129,8 @@ def practised(seed: int, size: Size, limits: tuple[int, ...], model: Path | None
     base = replace(
         base, backend="torch", demos=max(2, size.of(DEMOS)), practice="reset_free",
         person=replace(base.person, profile="sixty_percent", gate="never"),
-        agent=replace(base.agent, hidden=(64, 64), anchor_half_life=HALF_LIFE), reward_model="" if model is None else str(model),
+        agent=replace(base.agent, hidden=(64, 64), anchor_half_life=HALF_LIFE),
+        reward_model="" if model is None else str(model),
         learner=replace(base.learner, batch_size=128, clone_updates=size.of(2000), clone_batch_size=128),
     )  # fmt: skip
     with folder() as path:
