@@ -49,11 +49,14 @@ HALF_LIFE = 4000
 """Rounds in which the pull towards demonstrations halves."""
 SUCCESSES, FAILURES, FOOLED = 600, 1200, 0.05
 """Taught with a third as many frames, the classifier ended every third success of tuning seed 100 a step too early."""
+CONFIRMED = 4
+"""Frames of success running that end an episode. Two may be over a step before the peg is deep enough: a policy taught
+by such demonstrations stops there (0.04 of the trials of tuning seed 100)."""
 GOALS = ("insert", "return")
 
 
 class Misled:
-    """A classifier to which `share` of the frames look like a success, whatever they show; two running confirm it."""
+    """A classifier to which `share` of the frames look like a success, whatever they show."""
 
     def __init__(self, model: RewardModel, threshold: float, share: float, rng: np.random.Generator) -> None:
         self._model, self._threshold, self._share, self._rng = model, threshold, share, rng
@@ -74,7 +77,7 @@ class Misled:
         said = self._model.judge(obs)
         hit = said.probability >= self._threshold or self._rng.random() < self._share
         self._row = self._row + 1 if hit else 0
-        return replace(said, confirmed=True, reward=1.0) if self._row > 1 else said
+        return replace(said, confirmed=True, reward=1.0) if self._row >= CONFIRMED else said
 
 
 def pictures(seed: int, successes: int, failures: int) -> list[tuple[str, Seen]]:
@@ -103,7 +106,7 @@ def classifier(path: Path, seed: int) -> TrainedReward:
                     obs=obs, label=int(success), episode=(goal, 0, number), step_index=step, source="log"
                 )
                 frames.add(frame, durable=False)
-    return train(frames, RewardConfig(vectors=("proprio",)), seed, backend="torch")
+    return train(frames, RewardConfig(vectors=("proprio",), confirm_frames=CONFIRMED), seed, backend="torch")
 
 
 def precision(model: TrainedReward, seed: int, size: Size) -> float:

@@ -21,7 +21,7 @@ class PracticeConfig:
     """Failures running after which the other goal is tried all the same."""
     give_up_after: int = 8
     """Failures running, of whatever goal, after which a person is asked to reset."""
-    idle_steps: int = 2
+    idle_steps: int = 5
     """A success within so many steps was there before anything was done, and says nothing about being stuck: a robot
     in a corner from where no task succeeds may be where its way back ends, again and again."""
     still_steps: int = 20

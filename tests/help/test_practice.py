@@ -65,7 +65,7 @@ def test_a_way_back_that_was_made_before_it_began_is_no_way_out() -> None:
 
 
 def test_failures_go_on_counting_over_a_way_back_that_was_made_before_it_began() -> None:
-    outcomes = [(False, 60), (True, 3), (False, 60), (True, 1), (False, 60)]  # two steps, none
+    outcomes = [(False, 60), (True, 6), (False, 60), (True, 5), (False, 60)]  # five steps, four
     for longer, reset in ((0, True), (1, False)):
         practice = Practice(("insert", "return"), PracticeConfig(swap_after=1, give_up_after=3))
         for success, count in outcomes:
