@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,9 +25,10 @@ FAMILIES = {
 HUES = ("#1b6ca8", "#d1495b", "#2e933c", "#edae49", "#7b4b94", "#5b6570")
 STYLES = ("-", (0, (4, 1.5)), (0, (1, 1.2)))
 """Methods of a family are told apart by hue first, then by line style."""
-_LEFT, _PANEL, _LEGEND = 0.75, 3.5, 1.75
+_LEFT, _PANEL, _LEGEND = 0.75, 3.5, 2.05
 _HEAD, _ROW, _FOOT = 0.85, 2.9, 0.6
-"""Widths and heights [inch]."""
+_LETTER, _LINE = 0.075, 0.17
+"""Widths and heights [inch]; a letter and a line are those of a subtitle."""
 _TITLE: dict[str, Any] = {"fontsize": 10.5, "color": INK, "loc": "left"}
 
 
@@ -123,15 +125,18 @@ def _figure(title: str, subtitle: str, columns: int, rows: int = 1) -> "tuple[Fi
     from matplotlib.figure import Figure
 
     rows, columns = max(1, rows), max(1, columns)
-    width, height = _LEFT + _PANEL * columns + _LEGEND, _HEAD + _ROW * rows + _FOOT
+    width = _LEFT + _PANEL * columns + _LEGEND
+    lines = wrap(subtitle, int((width - _LEFT) / _LETTER))
+    head = _HEAD + _LINE * (len(lines) - 1)
+    height = head + _ROW * rows + _FOOT
     figure = Figure(figsize=(width, height), dpi=110, facecolor="white")
     FigureCanvasAgg(figure)
     axes: list[list[Axes]] = [list(row) for row in figure.subplots(rows, columns, sharey=True, squeeze=False)]
-    left, right, top = _LEFT / width, 1.0 - _LEGEND / width, 1.0 - _HEAD / height
+    left, right, top = _LEFT / width, 1.0 - _LEGEND / width, 1.0 - head / height
     gap = 0.55 / (_ROW - 0.55)
     figure.subplots_adjust(left=left, right=right, top=top, bottom=_FOOT / height, wspace=0.06, hspace=gap)
     figure.text(left, 1.0 - 0.32 / height, title, fontsize=13, fontweight="bold", color=INK)
-    figure.text(left, 1.0 - 0.54 / height, subtitle, fontsize=9.5, color=QUIET)
+    figure.text(left, 1.0 - 0.42 / height, "\n".join(lines), fontsize=9.5, color=QUIET, va="top")
     for row in axes:
         row[0].set_ylabel("success alone [%]", color=INK)
         row[0].set_ylim(-3, 104)
