@@ -12,8 +12,7 @@ from typing import Any, cast
 from robot_hil.cli.children import Child
 from robot_hil.cli.help import UsageError
 from robot_hil.cli.signals import PARENT_VARIABLE, StopRequest
-from robot_hil.compare import plans
-from robot_hil.compare.exchange import take
+from robot_hil.compare import exchange, plans
 from robot_hil.compare.plan import WAYS, Cell, Plan, Selection, Way, for_tuning, quick
 from robot_hil.compare.publish import publish
 from robot_hil.compare.store import Store
@@ -49,10 +48,11 @@ def compare(argv: Sequence[str]) -> int:
     store = Store(asked.out or ROOT / plan.name)
     if asked.worker is not None:
         return _worker(plan, cells, store)
+    found = {path: exchange.read(path, plan) for path in asked.take}
     store.begin(plan)
-    for path in asked.take:
-        taken, others = take(path, plan, store)
-        print(f"taken from {path}: {taken} cells, left out {others}")
+    for path, results in found.items():
+        taken = exchange.take(results, plan, store)
+        print(f"taken from {path}: {taken} cells, left out {len(results) - taken}")
     stopped = False
     if not asked.table:
         store.forget_failures(cells)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from robot_hil.compare.measures import parse
+from robot_hil.compare.measures import Measures, parse
 from robot_hil.compare.plan import Cell, Plan
 from robot_hil.compare.store import Store, refuse_another_plan
 from robot_hil.errors import StorageError
@@ -13,6 +13,9 @@ from robot_hil.report.metrics import plain, write_text
 
 FILE = "cells.json"
 _ORIGIN = ("machine", "date", "commit")
+
+Results = dict[str, tuple[Measures, dict[str, str]]]
+"""Name of a cell -> what it came to, and where it was measured."""
 
 
 def give(path: Path, plan: Plan, cells: Sequence[Cell], store: Store) -> None:
@@ -29,32 +32,36 @@ def give(path: Path, plan: Plan, cells: Sequence[Cell], store: Store) -> None:
     write_text(path, f'{{"plan": {json.dumps(plain(plan))}, "cells": [\n{lines}\n]}}\n')
 
 
-def take(path: Path, plan: Plan, store: Store) -> tuple[int, int]:
-    """Keep the results of the file at `path` in `store`; return how many, and how many were left out.
+def read(path: Path, plan: Plan) -> Results:
+    """Return what `give` wrote at `path`.
 
-    Left out is what is over here already, what the plan does not have, and a training whose log others still have to
-    learn from: a file has no logs. Raises `StorageError` for a file that `give` did not write, `ConfigError` for one of
-    another plan; then nothing is taken.
+    Raises `StorageError` for any other file, `ConfigError` for one whose cells were made by another plan.
     """
-    content = _read(path)
-    refuse_another_plan(content["plan"], plan, str(path))
-    rows = {row["cell"]: row for row in content["cells"]}
-    results = {name: parse(row) for name, row in rows.items()}
-    cells = plan.cells()
-    to_learn = [cell for cell in cells if cell.name not in rows and not store.is_over(cell)]
-    recorders = {plan.recorder(cell) for cell in to_learn}
-    taken = [cell for cell in cells if cell.name in rows and cell not in recorders and not store.is_over(cell)]
-    for cell in taken:
-        store.finish(cell, results[cell.name], {name: str(rows[cell.name].get(name, "")) for name in _ORIGIN})
-    return len(taken), len(rows) - len(taken)
-
-
-def _read(path: Path) -> dict[str, Any]:
     try:
         content: Any = json.loads(path.read_text())
-        known = isinstance(content["plan"], dict) and all(isinstance(row["cell"], str) for row in content["cells"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise StorageError(f"{path} cannot be read as cells of a comparison: {error!r}. Give a {FILE}.") from error
-    if not known:
-        raise StorageError(f"{path} holds no cells of a comparison. Give the {FILE} of a comparison's folder.")
-    return dict(content)
+    except (OSError, ValueError) as error:
+        raise StorageError(f"{path} cannot be read: {error}. Give the {FILE} of a comparison's folder.") from error
+    try:
+        known, rows = dict(content["plan"]), {str(row["cell"]): dict(row) for row in content["cells"]}
+    except (KeyError, TypeError, ValueError) as error:
+        raise StorageError(
+            f"{path} holds no cells of a comparison. Give the {FILE} of a comparison's folder."
+        ) from error
+    refuse_another_plan(known, plan, str(path))
+    return {name: (parse(row), {key: str(row.get(key, "")) for key in _ORIGIN}) for name, row in rows.items()}
+
+
+def take(results: Results, plan: Plan, store: Store) -> int:
+    """Keep `results` in `store`; return how many.
+
+    Left out is what is over here already, what the plan does not have, and a training whose log others still have to
+    learn from: a file has no logs.
+    """
+    to_learn = [cell for cell in plan.cells() if cell.name not in results and not store.is_over(cell)]
+    recorders = {plan.recorder(cell) for cell in to_learn}
+    taken = [
+        cell for cell in plan.cells() if cell.name in results and cell not in recorders and not store.is_over(cell)
+    ]
+    for cell in taken:
+        store.finish(cell, *results[cell.name])
+    return len(taken)

@@ -98,7 +98,7 @@ def refuse_another_plan(known: Mapping[str, Any], plan: Plan, where: str, advice
     ours = plain(plan)
     lines = differences(_made_by(known, ours), _made_by(ours, known), "there", "this program")
     if lines:
-        raise ConfigError(f"{where} was made by another plan of that name:\n  " + "\n  ".join(lines) + advice)
+        raise ConfigError(f"{where} was made by another plan:\n  " + "\n  ".join(lines) + advice)
 
 
 def _made_by(content: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:

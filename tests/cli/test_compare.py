@@ -56,7 +56,8 @@ def test_cells_of_another_folder_are_taken_and_not_run_again(shell: Shell) -> No
     assert not (shell.folder / "runs/other/worker-0.log").exists()
     tables = [(shell.folder / folder / "compare.md").read_text() for folder in (FOLDER, Path("runs/other"))]
     assert tables[0].partition("**`peg_slot`")[2] == tables[1].partition("**`peg_slot`")[2] != ""
-    assert "cells.json" in shell.run(*command, "--take", "runs", code=1)
+    assert "cells.json" in shell.run(*command, "--out", "runs/third", "--take", "runs", code=1)
+    assert not (shell.folder / "runs/third").exists()
 
 
 def test_wrong_names_are_refused_before_anything_is_made(shell: Shell) -> None:

@@ -9,7 +9,7 @@ from compare.results import PLAN, measures
 from hypothesis import given
 from hypothesis import strategies as st
 
-from robot_hil.compare.exchange import give, take
+from robot_hil.compare.exchange import give, read, take
 from robot_hil.compare.measures import Cost, Measures, Point
 from robot_hil.compare.plan import Cell
 from robot_hil.compare.store import Store
@@ -52,7 +52,7 @@ def test_every_result_comes_back_as_it_was(found: Measures, tmp_path_factory: py
     there.finish(cell, found, THERE)
     plan = replace(PLAN, rounds=0)
     give(folder / "cells.json", plan, [cell], there)
-    assert take(folder / "cells.json", plan, here) == (1, 0)
+    assert take(read(folder / "cells.json", plan), plan, here) == 1
     assert here.measures(cell) == found
     assert here.origin(cell) == THERE
 
@@ -62,47 +62,45 @@ def test_what_is_over_here_stays_and_the_rest_joins_it(tmp_path: Path) -> None:
     first, failed, *others = cells_of(0)
     here.finish(first, measures([(99, 1)]))
     here.fail(failed, "it broke")
-    assert take(path, PLAN, here) == (len(others), 2)
+    assert take(read(path, PLAN), PLAN, here) == len(others)
     assert here.measures(first) == measures([(99, 1)])
     assert here.origin(first)["machine"] not in ("", THERE["machine"])
     assert here.failure(failed) == "it broke"
     assert all(here.origin(cell) == THERE for cell in others)
     assert not any(here.is_over(cell) for cell in cells_of(1))
-    assert take(path, PLAN, here) == (0, 16)
+    assert take(read(path, PLAN), PLAN, here) == 0
 
 
 def test_a_training_whose_log_is_still_needed_is_made_again(tmp_path: Path) -> None:
     lacking = next(cell for cell in cells_of(0) if cell.way == "log")
     path = file_of(tmp_path, [cell for cell in cells_of(0) if cell != lacking])
     here = Store(tmp_path / "here")
-    assert take(path, PLAN, here) == (14, 1)
+    assert take(read(path, PLAN), PLAN, here) == 14
     recorder = PLAN.recorder(lacking)
     assert recorder is not None
     assert not here.is_over(recorder)
 
 
 @pytest.mark.parametrize("change", [{"trials": 3}, {"name": "other"}, {"tasks": {"peg_slot": 9}}])
-def test_cells_made_in_another_way_are_refused_and_nothing_is_taken(change: dict[str, object], tmp_path: Path) -> None:
-    path, here = file_of(tmp_path, cells_of(0)), Store(tmp_path / "here")
+def test_cells_made_in_another_way_are_refused_by_name(change: dict[str, object], tmp_path: Path) -> None:
+    path = file_of(tmp_path, cells_of(0))
     with pytest.raises(ConfigError, match=f"(?s)cells.json was made by another plan.*{next(iter(change))}"):
-        take(path, replace(PLAN, **change), here)  # type: ignore[arg-type]
-    assert not here.root.exists()
+        read(path, replace(PLAN, **change))  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"plan": 1, "cells": []}', '{"plan": {}, "cells": [{"cell": 1}]}'])
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"plan": 1, "cells": []}', '{"plan": {}, "cells": [1]}'])
 def test_anything_else_is_refused_by_name(text: str, tmp_path: Path) -> None:
     (tmp_path / "notes.json").write_text(text)
     with pytest.raises(StorageError, match=r"notes.json .*Give"):
-        take(tmp_path / "notes.json", PLAN, Store(tmp_path / "here"))
+        read(tmp_path / "notes.json", PLAN)
     with pytest.raises(StorageError, match="nowhere"):
-        take(tmp_path / "nowhere.json", PLAN, Store(tmp_path / "here"))
+        read(tmp_path / "nowhere.json", PLAN)
 
 
-def test_a_broken_row_takes_nothing(tmp_path: Path) -> None:
+def test_a_broken_row_is_refused(tmp_path: Path) -> None:
     path = file_of(tmp_path, cells_of(0))
     content = json.loads(path.read_text())
     del content["cells"][-1]["points"]
     path.write_text(json.dumps(content))
     with pytest.raises(StorageError, match="points"):
-        take(path, PLAN, Store(tmp_path / "here"))
-    assert not (tmp_path / "here").exists()
+        read(path, PLAN)

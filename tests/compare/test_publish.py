@@ -11,7 +11,7 @@ from compare.results import PLAN, measures
 from PIL import Image
 
 from robot_hil.compare import plans
-from robot_hil.compare.exchange import take
+from robot_hil.compare.exchange import read, take
 from robot_hil.compare.plan import for_tuning, quick
 from robot_hil.compare.publish import CELLS, PAGE, RESULTS, publish, text_of, update_page
 from robot_hil.compare.store import RESULT_FILE, Store
@@ -119,7 +119,7 @@ def test_fewer_seeds_take_no_place_of_more_until_they_are_taken_over(checkout: P
     assert all(path.is_relative_to(tmp_path / "new") for path in written)
     assert (checkout / PAGE).read_text() == before
     assert str(CELLS / "small.json") in why_not
-    take(checkout / CELLS / "small.json", PLAN, new)
+    take(read(checkout / CELLS / "small.json", PLAN), PLAN, new)
     assert publish(PLAN, new, checkout)[1] == ""
 
 
