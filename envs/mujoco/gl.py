@@ -19,7 +19,8 @@ def choose_gl(*, needed: bool) -> str:
 
     MuJoCo reads the variable when it is first imported, so this runs for every simulation: one without pictures may be
     followed by one with. Raises `DependencyError` naming the packages to install when neither exists and one is
-    `needed`, and `ConfigError` when the user's choice is none that MuJoCo knows.
+    `needed` or where the user's choice is OSMesa and that is missing, and `ConfigError` when the choice is none that
+    MuJoCo knows.
     """
     chosen = os.environ.get("MUJOCO_GL", "").strip().lower()
     if sys.platform != "linux":
@@ -29,6 +30,11 @@ def choose_gl(*, needed: bool) -> str:
             raise ConfigError(
                 f"MUJOCO_GL is {os.environ['MUJOCO_GL']!r}, which MuJoCo does not know. Set it to one of "
                 f"{', '.join(_LIBRARIES)}, or unset it to have one chosen."
+            )
+        if chosen == "osmesa" and not osmesa_works():  # MuJoCo's import then fails, with or without pictures
+            raise DependencyError(
+                "MUJOCO_GL is 'osmesa', which is not installed. Unset MUJOCO_GL to have one chosen, or "
+                "`apt-get install libosmesa6`."
             )
         return chosen
     for name, works in (("egl", egl_works), ("osmesa", osmesa_works)):

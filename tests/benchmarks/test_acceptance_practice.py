@@ -14,7 +14,7 @@ from robot_hil.policies.reward.progress import Trace
 sys.path.append(str(Path(__file__).resolve().parents[2] / "benchmarks" / "acceptance"))
 
 from progress import HOLD, Seen, done, play, played
-from reset_free import Misled, pictures
+from reset_free import CONFIRMED, Misled, pictures
 
 from runs import first, trained
 
@@ -67,13 +67,13 @@ class Never:
         return Judgement(probability=0.1, confirmed=False, reward=0.0)
 
 
-def test_a_misled_judge_confirms_what_looked_like_a_success_twice_running():
+def test_a_misled_judge_confirms_what_looked_like_a_success_often_enough_running():
     always = Misled(Never(), 0.5, 1.0, np.random.default_rng(0))
-    assert [always.judge({}).confirmed for _ in range(3)] == [False, True, True]
+    assert [always.judge({}).confirmed for _ in range(CONFIRMED + 1)] == [False] * (CONFIRMED - 1) + [True, True]
     always.begin_episode()
     assert not always.judge({}).confirmed
-    seldom = Misled(Never(), 0.5, 0.05, np.random.default_rng(0))
-    assert 0 < sum(seldom.judge({}).confirmed for _ in range(4000)) < 40
+    often = Misled(Never(), 0.5, 0.3, np.random.default_rng(0))
+    assert 10 < sum(often.judge({}).confirmed for _ in range(4000)) < 60  # 0.3 ** 4 of them
     assert not any(Misled(Never(), 0.5, 0.0, np.random.default_rng(0)).judge({}).confirmed for _ in range(50))
 
 

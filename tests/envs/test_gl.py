@@ -46,8 +46,20 @@ def test_nothing_installed_names_the_packages(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_a_choice_of_the_user_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    for choice in ("glfw", "osmesa"):
+        monkeypatch.setenv("MUJOCO_GL", choice)
+        monkeypatch.setattr(gl, "osmesa_works", lambda: True)
+        assert gl.choose_gl(needed=True) == choice
+
+
+@pytest.mark.parametrize("needed", [True, False])
+def test_osmesa_that_is_missing_is_refused_before_mujocos_import_fails(
+    needed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("MUJOCO_GL", "osmesa")
-    assert gl.choose_gl(needed=True) == "osmesa"
+    monkeypatch.setattr(gl, "osmesa_works", lambda: False)
+    with pytest.raises(DependencyError, match="MUJOCO_GL is 'osmesa', which is not installed"):
+        gl.choose_gl(needed=needed)
 
 
 @pytest.mark.parametrize("needed", [True, False])
