@@ -50,15 +50,15 @@ class Demonstrator:
         self, wanted: int, have: int, episode: int, steps: list[Step], done: "Callable[[EpisodeRow], None]"
     ) -> int:
         failed, self._robot.demos = 0, have
-        while have < wanted and not self._stop():
-            self._robot.tell(f"recording demonstration {have + 1} of {wanted}", "demo")
+        while self._robot.demos < wanted and not self._stop():
+            self._robot.tell(f"recording demonstration {self._robot.demos + 1} of {wanted}", "demo")
             steps.clear()
             row = self._robot.run(Stream.DEMO, episode)
             if self._robot.stop_requested:
                 break
             episode += 1
             if row is not None and row.success:
-                have, failed = have + 1, 0
+                failed = 0
                 for step in steps:
                     self._sink(step)
                 done(row)

@@ -9,10 +9,10 @@ from robot_hil.compare.measures import Measures, parse
 from robot_hil.compare.plan import Cell, Plan
 from robot_hil.compare.store import Store, refuse_another_plan
 from robot_hil.errors import StorageError
+from robot_hil.report.machine import origin_in
 from robot_hil.report.metrics import plain, write_text
 
 FILE = "cells.json"
-_ORIGIN = ("machine", "date", "commit")
 
 Results = dict[str, tuple[Measures, dict[str, str]]]
 """Name of a cell -> what it came to, and where it was measured."""
@@ -48,7 +48,7 @@ def read(path: Path, plan: Plan) -> Results:
             f"{path} holds no cells of a comparison. Give the {FILE} of a comparison's folder."
         ) from error
     refuse_another_plan(known, plan, str(path))
-    return {name: (parse(row), {key: str(row.get(key, "")) for key in _ORIGIN}) for name, row in rows.items()}
+    return {name: (parse(row), origin_in(row)) for name, row in rows.items()}
 
 
 def take(results: Results, plan: Plan, store: Store) -> int:

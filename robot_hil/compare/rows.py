@@ -13,7 +13,8 @@ from robot_hil.compare.statistics import success_interval
 from robot_hil.compare.store import Store
 from robot_hil.errors import UnknownNameError
 from robot_hil.methods import registry
-from robot_hil.report.machine import origin, read_results
+from robot_hil.report import machine
+from robot_hil.report.machine import read_results
 from robot_hil.report.metrics import plain, write_json
 
 LEVEL = 0.8
@@ -52,12 +53,14 @@ def collect(plan: Plan, cells: Sequence[Cell], store: Store) -> list[Seeds]:
 
 
 def _seeds(group: Sequence[Cell], store: Store) -> Seeds:
-    results, failures, missing, origins = [], [], [], []
+    results, failures, missing = [], [], []
+    origins: list[dict[str, str]] = []
     for cell in group:
         measures, why = store.measures(cell), store.failure(cell)
         if measures is not None:
             results.append((cell.seed, measures))
-            origins += [found for found in (store.origin(cell),) if found not in origins]
+            if (origin := store.origin(cell)) not in origins:
+                origins.append(origin)
         elif why:
             failures.append((cell.seed, why))
         else:
@@ -146,7 +149,7 @@ def write_rows(path: Path, name: str, rows: Sequence[dict[str, Any]]) -> None:
 
     `machine`, `date` and `commit` are those of this computation; `origins` in a row are those of the trainings.
     """
-    here = origin()
+    here = machine.origin()
     others = [row for row in read_results(path) if row.get("plan") != name]
     write_json(path, [*others, *({**row, **here} for row in rows)])
 

@@ -76,8 +76,7 @@ class Store:
 
     def origin(self, cell: Cell) -> dict[str, str]:
         """Return `machine`, `date` and `commit` of the result of `cell`; empty strings where nobody noted them."""
-        content = _read(self.folder(cell) / RESULT_FILE) or {}
-        return {name: str(content.get(name, "")) for name in ("machine", "date", "commit")}
+        return machine.origin_in(_read(self.folder(cell) / RESULT_FILE) or {})
 
     def failure(self, cell: Cell) -> str:
         """Return why `cell` failed; empty where it has not."""

@@ -4,7 +4,7 @@ import json
 import os
 import platform
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -77,6 +77,11 @@ def today() -> str:
 def origin() -> dict[str, str]:
     """Return what stands beside a number that is measured now: `machine`, `date` and `commit`."""
     return {"machine": str(describe_machine()), "date": today(), "commit": git_hash()}
+
+
+def origin_in(content: Mapping[str, Any]) -> dict[str, str]:
+    """Return the origin that stands in `content` beside a number; empty strings where nobody noted it."""
+    return {name: str(content.get(name, "")) for name in ("machine", "date", "commit")}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
