@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from robot_hil.compare import claims, exchange, pictures, verdicts
+from robot_hil.compare.choice import choices
 from robot_hil.compare.crossover import crossover
 from robot_hil.compare.plan import Plan
 from robot_hil.compare.rows import Seeds, collect, effort_of, row_of, write_rows
@@ -22,6 +23,7 @@ MARK = "compare "
 """A table of a page is called that and the plan."""
 _TEXTS = {
     "effort": verdicts.effort_text,
+    "choice": verdicts.choice_text,
     "crossover": verdicts.crossover_text,
     "baseline": verdicts.baseline_text,
     "degradation": verdicts.degradation_text,
@@ -34,7 +36,7 @@ def rows_of(plan: Plan, found: Sequence[Seeds], processes: int, planned: int) ->
     rows = [{"kind": "effort", **effort_of(plan, found, processes, planned)}]
     rows += [{"kind": "cells", **row_of(plan, seeds)} for seeds in found]
     entries = list(plan.entries)
-    made: dict[str, list[dict[str, Any]]] = {"crossover": crossover(plan, found)}
+    made: dict[str, list[dict[str, Any]]] = {"choice": choices(plan, found), "crossover": crossover(plan, found)}
     if entries == ["default", "hil_serl"]:
         made["baseline"] = claims.against_baseline(found, *entries)
         made["degradation"] = [

@@ -3,10 +3,38 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from robot_hil.compare.choice import advised
 from robot_hil.compare.claims import DEGRADATION, HALF, TASKS_OF_SIX
 from robot_hil.compare.crossover import explained
 
 Row = Mapping[str, Any]
+
+
+def choice_text(rows: Sequence[Row]) -> str:
+    """Return the table of methods by who helps, and which of them to take."""
+    persons = list(rows[0]["by_person"])
+    top = {person: max(row["by_person"][person] for row in rows) for person in persons}
+    head = [
+        "method", "family", "needs", *(f"`{person}`" for person in persons), "all", "area", "human steps",
+        "from one log",
+    ]  # fmt: skip
+    lines = [
+        [
+            f"`{row['method']}`", row["family"], ", ".join(row["needs"]),
+            *(_best_of(row["by_person"][person], top[person]) for person in persons),
+            f"{row['success']:.2f}", f"{row['area']:.2f}", f"{row['human_steps']:.0f}", _share(row["from_log"]),
+        ]
+        for row in rows
+    ]  # fmt: skip
+    tasks = " and ".join(f"`{task}`" for task in rows[0]["tasks"])
+    said = (
+        f"**Which to use**: success alone at the end by who helped, mean over {tasks}; area and human steps are means "
+        "over persons, too; needs is what a log must hold beside observations and actions."
+    )
+    table = "\n".join(
+        "| " + " | ".join(cells) + " |" for cells in [head, ["---"] * 3 + ["--:"] * (len(head) - 3), *lines]
+    )
+    return "\n".join([said, "", table, "", *(f"- {line}" for line in advised(rows))])
 
 
 def crossover_text(rows: Sequence[Row]) -> str:
@@ -110,6 +138,10 @@ def _ratio(found: Mapping[str, Any] | None) -> str:
 
 def _gain(value: float, interval: Sequence[float]) -> str:
     return f"{value:+.2f} [{interval[0]:+.2f}, {interval[1]:+.2f}]"
+
+
+def _best_of(value: float, best: float) -> str:
+    return f"**{value:.2f}**" if value == best else f"{value:.2f}"
 
 
 def _share(value: float | None) -> str:

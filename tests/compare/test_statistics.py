@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from robot_hil.compare.statistics import mean_interval, ratio_interval, success_interval
+from robot_hil.compare.statistics import gap_interval, mean_interval, ratio_interval, success_interval
 
 seeds = st.lists(st.integers(0, 20), min_size=1, max_size=6)
 costs = st.lists(st.floats(1.0, 1e4), min_size=1, max_size=8)
@@ -30,6 +30,24 @@ def test_success_interval_is_about_that_of_the_binomial_distribution() -> None:
     low, high = success_interval([200], [400])  # one seed: normal approximation 0.5 +- 1.96 * 0.025
     assert abs(low - 0.451) < 0.01
     assert abs(high - 0.549) < 0.01
+
+
+def test_a_gap_that_only_two_seeds_agree_on_is_none_and_a_wide_one_is() -> None:
+    low, high = gap_interval([[(40, 50)], [(41, 50)]], [[(39, 50)], [(38, 50)]])
+    assert low < 0 < 0.04 < high
+    low, high = gap_interval([[(40, 50), (50, 50)]] * 2, [[(20, 50), (30, 50)]] * 2)
+    assert 0.2 < low < 0.4 < high < 0.6
+
+
+def test_a_gap_has_about_the_width_of_two_binomial_distributions() -> None:
+    low, high = gap_interval([[(200, 400)]], [[(100, 400)]])
+    half = 1.96 * np.sqrt((0.25 + 0.1875) / 400)
+    assert abs(low - (0.25 - half)) < 0.015
+    assert abs(high - (0.25 + half)) < 0.015
+
+
+def test_a_gap_between_certain_results_is_certain() -> None:
+    assert gap_interval([[(10, 10), (0, 20)]], [[(0, 10), (0, 20)]]) == (0.5, 0.5)
 
 
 @given(values=costs)
