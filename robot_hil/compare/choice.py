@@ -19,10 +19,10 @@ def choices(plan: Plan, found: Sequence[Seeds]) -> list[Row]:
 
     `by_person` is the mean final success over tasks and seeds; `level_with_best` names the persons with whom the best
     method is not ahead by the 95 % interval of the difference. `from_log` is None where nothing was
-    learnt from a log.
+    learnt from a log. One method alone leaves no choice, and no rows.
     """
     online, logged = _by_method(plan, found, "online"), _by_method(plan, found, "log")
-    if not online:
+    if len(online) < 2:
         return []
     finals = {method: _final(plan, cells) for method, cells in online.items()}
     success = {method: {person: _mean(each) for person, each in of.items()} for method, of in finals.items()}

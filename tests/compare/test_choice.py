@@ -68,6 +68,7 @@ def test_a_method_that_lacks_a_seed_a_task_or_a_person_takes_no_part() -> None:
     assert [row["method"] for row in choices(PLAN, broken)] == ["iwr", "rlpd"]
     assert [row["method"] for row in choices(PLAN, FOUND[:-1])] == ["iwr", "bc"]
     assert choices(PLAN, []) == []
+    assert choices(PLAN, [one for one in FOUND if one.entry == "bc"]) == []
     assert choices(replace(PLAN, seeds=(0, 1, 2)), FOUND) == []
 
 
