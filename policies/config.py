@@ -135,8 +135,9 @@ class AnchoredConfig(EncoderConfig):
     much more, and a good policy fails by its noise."""
     anchor: float = 5.0
     """Weight of the pull towards human actions; 0 switches it off."""
-    anchor_q_filter: bool = False
-    """Pull only where the critic rates the human action above the policy's own."""
+    anchor_filter: Literal["none", "corrections", "all"] = "corrections"
+    """Whose pull holds only where the critics rate the human action above the policy's own. Demonstrations are kept
+    only if they succeed; a correction may be wrong, however well its episode ended."""
     anchor_half_life: int = 1000
     """Actor updates after which the anchor has half its weight; 0 keeps it."""
     caution: float = 1.0

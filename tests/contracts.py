@@ -222,6 +222,7 @@ def agent_batch(agent: Agent, spec: EnvSpec, rows: int, seed: int = 0) -> dict[s
             "discount": np.float32(0.97) * (1 - ended),
             "is_human": human,
             "imitate": human.copy(),
+            "demonstrated": human * np.float32(np.arange(rows) % 2),
             "critic_weight": ones,
             "actor_weight": ones.copy(),
             "pool": np.zeros(rows, np.uint8),

@@ -258,12 +258,14 @@ class AnchoredRlpd(Seeing):
         metrics = {"q_mean": nn.mean(values)}
         if c.anchor > 0:
             pull = self._pull(trainer, batch)
-            if c.anchor_q_filter:
+            if c.anchor_filter != "none":
                 q_human = nn.mean(self._q(nn, params, "critic", features, batch["action"]), 0)
                 better = nn.float32(losses.q_filter(q_human, nn.mean(values, 0), 0.0))
-                pulled = nn.float32(pull > 0)
-                metrics["human_better"] = nn.sum(better * pulled) / nn.maximum(nn.sum(pulled), nn.array(1.0))
-                pull = pull * nn.stop_gradient(better)
+                asked = nn.float32(pull > 0)
+                if c.anchor_filter == "corrections":
+                    asked = asked * (1.0 - batch["demonstrated"])
+                metrics["human_better"] = nn.sum(better * asked) / nn.maximum(nn.sum(asked), nn.array(1.0))
+                pull = pull * nn.stop_gradient(1.0 - asked * (1.0 - better))
             anchor = losses.anchor_loss(nn.tanh(members), batch["action"], pull)
             metrics["anchor_loss"] = anchor
             total = total + anchor

@@ -18,8 +18,8 @@ def choices(plan: Plan, found: Sequence[Seeds]) -> list[Row]:
     """Return a row for each published method that has every task, person and seed of `plan`, best first.
 
     `by_person` is the mean final success over tasks and seeds; `level_with_best` names the persons with whom the best
-    method is not ahead by the 95 % interval of the difference. `from_log` is None where nothing was
-    learnt from a log. One method alone leaves no choice, and no rows.
+    method is not ahead by the 95 % interval of the difference. `from_log` is None where nothing was learnt from a log.
+    One method alone leaves no choice, and no rows.
     """
     online, logged = _by_method(plan, found, "online"), _by_method(plan, found, "log")
     if len(online) < 2:

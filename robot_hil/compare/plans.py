@@ -94,6 +94,7 @@ TERMS = {
     "warm_start": ("--learner.clone-updates", "0"),
     "anchor": ("--agent.anchor", "0"),
     "anchor_fading": ("--agent.anchor-half-life", "0"),
+    "anchor_filter": ("--agent.anchor-filter", "none"),
     "caution": ("--agent.caution", "0"),
     "actor_average": ("--agent.actor-average", "1"),
     "actors": ("--agent.actors", "1"),

@@ -76,7 +76,8 @@ class Method:
     def aux(self, columns: Columns) -> Mapping[str, Array]:
         """Return further batch entries, (n, ...) each; an entry of the batch with the same name is replaced.
 
-        The batch already has `imitate`: 1 where a person drove and had not let go, demonstrations included, else 0.
+        The batch already has `imitate`: 1 where a person drove and had not let go, demonstrations included, else 0; and
+        `demonstrated`: 1 in demonstrations.
         """
         return {}
 

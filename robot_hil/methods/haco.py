@@ -31,7 +31,7 @@ METHOD = Published(
     family="reinforcement",
     view=Haco(),
     algorithm="haco",
-    agent={"anchor": 30.0, "anchor_half_life": 0, "value_range": (-10.0, 10.0)},
+    agent={"anchor": 30.0, "anchor_filter": "none", "anchor_half_life": 0, "value_range": (-10.0, 10.0)},
     learner={"gamma": 0.9},
     needs=("interventions", "proposals"),
 )

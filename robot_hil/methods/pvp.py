@@ -39,7 +39,7 @@ METHOD = Published(
     family="reinforcement",
     view=Pvp(),
     algorithm="pvp",
-    agent={"anchor": 30.0, "anchor_half_life": 0, "value_range": (-1.0, 1.0)},
+    agent={"anchor": 30.0, "anchor_filter": "none", "anchor_half_life": 0, "value_range": (-1.0, 1.0)},
     learner={"gamma": 0.9},
     needs=("interventions", "proposals"),
 )

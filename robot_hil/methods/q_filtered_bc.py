@@ -20,6 +20,6 @@ METHOD = Published(
     family="reinforcement",
     view=QFilteredBc(),
     algorithm="anchored",
-    agent={"anchor_q_filter": True, "anchor_half_life": 0, "caution": 0.0},
+    agent={"anchor_filter": "all", "anchor_half_life": 0, "caution": 0.0},
     needs=("rewards",),
 )

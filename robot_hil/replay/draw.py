@@ -68,7 +68,8 @@ def facts_of(
     columns = facts.view(rows)
     executed, human = columns["action_executed"], columns["action_human"]
     is_human = columns["is_human"]
-    bad_example = (columns["segment"] == Segment.DEMO) & (columns["verdict"] == _FAIL)
+    demonstrated = columns["segment"] == Segment.DEMO
+    bad_example = demonstrated & (columns["verdict"] == _FAIL)
     backwards = columns["segment"] == Segment.REWIND  # a button was held; no hand showed the way
     imitate = is_human & ~columns["release_tail"] & ~bad_example & ~backwards  # nobody: nothing to imitate
     ones = np.ones(len(rows), np.float32)
@@ -79,6 +80,7 @@ def facts_of(
         "discount": discount.astype(np.float32),
         "is_human": is_human.astype(np.float32),
         "imitate": imitate.astype(np.float32),
+        "demonstrated": demonstrated.astype(np.float32),
         "critic_weight": ones,
         "actor_weight": ones.copy(),
     }

@@ -20,7 +20,7 @@ Batch = dict[str, Array]
 `end_known` float32 (B,), 0 unless that episode has succeeded (`end/` then holds anything);
 `action`, `action_human` float32 (B, A), the executed and the human one (the executed one where no person commanded);
 `reward` discounted n-step sum, `discount` factor of the value of `next_obs` (0 after a termination), `is_human`,
-`imitate`, `critic_weight`, `actor_weight` float32 (B,); `pool` uint8 index into `POOLS`; `row` int64;
+`imitate`, `demonstrated`, `critic_weight`, `actor_weight` float32 (B,); `pool` uint8 index into `POOLS`; `row` int64;
 of runs of steps also `within` float32 (B,), 0 where a run has ended and its last row is repeated.
 
 Observations are arrays of the library that keeps the frames, see `Frames`; all else is numpy's.

@@ -29,5 +29,5 @@ def test_view(name: str, shares: dict[str, float], imitate: list[int] | None) ->
 
 def test_the_q_filter_lasts_and_asks_the_critics() -> None:
     numbers = registry.get("q_filtered_bc").agent
-    assert numbers["anchor_q_filter"] is True
+    assert numbers["anchor_filter"] == "all"
     assert numbers["anchor_half_life"] == 0

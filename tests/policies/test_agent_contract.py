@@ -72,7 +72,7 @@ class TestBcPixels(TestBcState):
 
 
 class TestAnchoredGoal(Contract):
-    config = replace(SMALL, ensemble=3, goal_features=("number 1",), anchor_q_filter=True)
+    config = replace(SMALL, ensemble=3, goal_features=("number 1",), anchor_filter="all")
     pixels = True
 
 

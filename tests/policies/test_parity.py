@@ -28,13 +28,13 @@ WIDE = (-9.0, 9.0)
 """Of returns, so that no target is cut off."""
 HEADS: dict[str, tuple[AgentConfig, bool]] = {
     "squared critic, Q filter, fading anchor": (
-        replace(SMALL, hidden=(8, 8), ensemble=3, utd=1, anchor_q_filter=True, value_range=WIDE), False,
+        replace(SMALL, hidden=(8, 8), ensemble=3, utd=1, anchor_filter="all", value_range=WIDE), False,
     ),
     "categorical critic, trained encoder": (
         replace(SMALL, ensemble=2, utd=1, bins=11, freeze_encoder=False, activation="silu", value_range=WIDE), True,
     ),
     "frozen encoder, goal": (
-        replace(SMALL, ensemble=3, goal_features=("number 1",), anchor_q_filter=True, value_range=WIDE), True,
+        replace(SMALL, ensemble=3, goal_features=("number 1",), anchor_filter="corrections", value_range=WIDE), True,
     ),
     "temperature, gripper, encoder": (replace(SMALL_HIL_SERL, critic_to_actor=1), True),
     "behaviour cloning": (SMALL_BC, True),

@@ -18,7 +18,7 @@ from robot_hil.policies.registry import AgentConfig, make_agent
 ANCHORED = AnchoredConfig(
     hidden=(32, 32), activation="relu", ensemble=4, action_gain=5.0, subset=2, utd=2, learning_rate=3e-4,
     clone_rate=3e-4, actor_rate=3e-4, tau=0.02, value_range=(0.0, 1.0), bins=0, exploration=0.1, caution=1.0,
-    anchor=1.0, anchor_q_filter=True, anchor_half_life=100, actor_average=1.0, clip_norm=10.0,
+    anchor=1.0, anchor_filter="all", anchor_half_life=100, actor_average=1.0, clip_norm=10.0,
     actors=1, vector_gain=0.0, clone_average=0.02,
 )  # fmt: skip
 HIL_SERL = HilSerlConfig(

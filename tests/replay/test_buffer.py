@@ -151,6 +151,7 @@ def test_imitation_covers_people_who_hold_on(make_buffer, make_step):
     batch = draw(buffer, size=600)
     online = batch["pool"] > 0
     assert (batch["imitate"][~online] == 1).all()
+    np.testing.assert_array_equal(batch["demonstrated"], ~online)
     np.testing.assert_array_equal(batch["imitate"][online], np.isin(batch["obs/id"][online, 3], (2, 3)))
     assert np.isfinite(batch["action_human"]).all()
     np.testing.assert_allclose(batch["action_human"][:, 0], np.where(batch["is_human"], 0.5, 0.25))

@@ -205,7 +205,7 @@ def test_a_termination_ends_the_return_and_a_time_out_does_not(backend: str) -> 
 
 def test_the_anchor_pulls_towards_human_actions_and_fades() -> None:
     backend = "torch"
-    config = replace(SMALL, anchor=50.0, anchor_q_filter=False, anchor_half_life=2, actor_rate=3e-3, utd=1)
+    config = replace(SMALL, anchor=50.0, anchor_filter="none", anchor_half_life=2, actor_rate=3e-3, utd=1)
     rig = Rig(config, backend)
 
     def pull(nn, trainer, given):
@@ -225,7 +225,7 @@ def test_the_anchor_pulls_towards_human_actions_and_fades() -> None:
 
 def test_the_filter_lets_go_where_the_policy_is_rated_higher(backend: str) -> None:
     """A critic that pays for the first action dimension alone: humans who do less of it are not imitated."""
-    rig = Rig(replace(PLAIN, anchor=1.0, anchor_q_filter=True), backend)
+    rig = Rig(replace(PLAIN, anchor=1.0, anchor_filter="all"), backend)
     kernel = np.zeros_like(rig.params()["critic/out/kernel"])
     kernel[:, 5, 0] = 1.0  # five numbers of state come first
     rig.put(params__critic__out__kernel=kernel)
@@ -233,6 +233,24 @@ def test_the_filter_lets_go_where_the_policy_is_rated_higher(backend: str) -> No
         batch = rig.batch(imitate=1.0)
         batch["action"][:, 0] = action
         assert rig.update(batch | {"critic_weight": np.zeros(8, np.float32)})["human_better"] == share
+
+
+def test_a_correction_must_be_rated_higher_and_a_demonstration_need_not(backend: str) -> None:
+    """A critic that pays for the first action dimension alone, and people who do none of it."""
+    rig = Rig(replace(PLAIN, anchor=1.0, anchor_filter="corrections"), backend)
+    kernel = np.zeros_like(rig.params()["critic/out/kernel"])
+    kernel[:, 5, 0] = 1.0  # five numbers of state come first
+    rig.put(params__critic__out__kernel=kernel)
+    frozen = {"critic_weight": np.zeros(8, np.float32), "actor_weight": np.zeros(8, np.float32)}
+    pulls = {}
+    for demonstrated, action in ((1.0, -1.0), (0.0, -1.0), (0.0, 1.0)):
+        batch = rig.batch(imitate=1.0, demonstrated=demonstrated)
+        batch["action"][:, 0] = action
+        pulls[demonstrated, action] = rig.update(batch | frozen)
+    assert pulls[1.0, -1.0]["anchor_loss"] > 0
+    assert pulls[0.0, -1.0]["anchor_loss"] == 0
+    assert pulls[0.0, 1.0]["anchor_loss"] > 0
+    assert [found["human_better"] for found in pulls.values()] == [0, 0, 1]
 
 
 def test_the_actor_does_not_climb_where_the_critics_disagree(backend: str) -> None:
