@@ -16,6 +16,7 @@ from robot_hil.cli.bar import Bar
 from robot_hil.cli.episodes import spec_of_env
 from robot_hil.cli.finish import evaluate_run
 from robot_hil.cli.help import UsageError
+from robot_hil.cli.pinned import pinned
 from robot_hil.cli.runfolder import RunFolder, next_free
 from robot_hil.cli.signals import StopRequest
 from robot_hil.data.labels import Verdict
@@ -37,7 +38,10 @@ RESULT_FILE = "relearn.json"
 SAVE_EVERY_S = 30.0
 ROW_EVERY_S = 1.0
 _TASK = ("env_id", "env_kwargs", "observation", "person", "reward_model", "demos", "eval_episodes")
-"""What the recorded run says about the task; everything else is the experiment's and the method's."""
+"""What the recorded run says about the task; everything else is the experiment's and the method's.
+
+So a log outlives the numbers that its run was made with, and methods that are no more.
+"""
 _OWN = {"--resume": 1, "--out": 1, "--seed": 1, "--steps": 1, "--compatible-with": 1}
 
 Progress = Callable[[str, int, int], None]
@@ -239,10 +243,10 @@ def _parsed(argv: Sequence[str]) -> tuple[Job, Path | None, list[str]]:
         raise UsageError(usage)
     stored = options.without(rest, _OWN)
     recorded = source.config()
-    task = options.parse("train", options.Train, recorded["argv"], source.path).experiment
     stored = [recorded["argv"][0], *_env_of(recorded["argv"]), *stored]
     experiment = options.changed(experiments.get(stored[0]), stored)
-    experiment = replace(experiment, **{name: getattr(task, name) for name in _TASK})
+    task = source.stored()
+    experiment = pinned(experiment, {name: task[name] for name in _TASK if name in task})
     experiment = replace(experiment, learner=replace(experiment.learner, prefetch=0))
     made = options.with_numbers(Relearn, experiment, rest, f"robot-hil relearn {argv[0]}")
     fits = None if made.compatible_with is None else made.compatible_with.resolve()

@@ -68,7 +68,7 @@ def test_a_number_newer_than_the_run_has_its_default_and_is_not_to_be_changed(fo
 
 def test_a_number_that_is_gone_is_named(folder: Path) -> None:
     edit(folder, lambda experiment: experiment["agent"].update(magic=1))
-    with pytest.raises(StorageError, match=r"agent\.magic, which this version"):
+    with pytest.raises(StorageError, match=r"agent\.magic, which this version .*relearn"):
         options.parse("train", options.Train, [NAME], folder)
 
 

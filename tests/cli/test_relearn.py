@@ -1,6 +1,7 @@
 """One log, recorded once, teaches by every method; a relearnt run can be stopped, gone on with and evaluated."""
 
 import json
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,7 @@ from cli.runs import run_here
 from cli.shell import Shell, interrupt, rows, until
 
 from robot_hil.cli.main import main
-from robot_hil.cli.relearn import Job, Relearning
+from robot_hil.cli.relearn import Job, Relearning, _parsed
 from robot_hil.cli.runfolder import RunFolder
 from robot_hil.data.step import Segment
 from robot_hil.envs.base import spec_of
@@ -155,6 +156,20 @@ def test_from_the_command_line(outside: Shell, log: Path) -> None:
     assert (result["method"], result["steps"], result["episodes"], result["seed"]) == ("bc", done + 5, 1, 7)
     assert result["log"] == str(log.resolve())
     assert "of 2 succeeded" in outside.run("eval", out, "--episodes", 2)
+
+
+def test_a_log_outlives_the_numbers_and_the_method_of_its_run(log: Path, tmp_path: Path) -> None:
+    """Of another version's run only the task counts: what no longer exists is no hindrance, what it says is taken."""
+    old = tmp_path / "old"
+    shutil.copytree(log, old)
+    config = json.loads((old / "config.json").read_text())
+    config["experiment"]["agent"]["gone"] = 1
+    config["experiment"]["demos"] = 5
+    config["argv"] += ["--method", "gone", "--agent.gone", "1"]
+    (old / "config.json").write_text(json.dumps(config))
+    job, _, stored = _parsed([str(old), "--method", "bc"])
+    assert (job.experiment.demos, job.experiment.person.patience_steps) == (5, 3)
+    assert stored == ["peg_slot", "--method", "bc"]
 
 
 def test_what_cannot_work_is_said(log: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
