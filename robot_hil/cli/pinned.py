@@ -16,8 +16,8 @@ def pinned(value: Any, stored: Any, path: str = "") -> Any:
         if gone := sorted(set(stored) - {field.name for field in fields(value)}):
             names = ", ".join(f"{path}{name}" for name in gone)
             raise StorageError(
-                f"the run was made with {names}, which this version of the program does not have. Use that of the commit "
-                "that `git` in the run's config.json names, or learn anew from its steps with `robot-hil relearn`."
+                f"the run was made with {names}, which this version of the program does not have. Use that of "
+                "the commit in the run's config.json (`git`), or learn anew from its steps with `robot-hil relearn`."
             )
         changes = {name: pinned(getattr(value, name), entry, f"{path}{name}.") for name, entry in stored.items()}
         return replace(value, **changes)
