@@ -136,8 +136,9 @@ class AnchoredConfig(EncoderConfig):
     anchor: float = 5.0
     """Weight of the pull towards human actions; 0 switches it off."""
     anchor_filter: Literal["none", "corrections", "all"] = "corrections"
-    """Whose pull holds only where the critics rate the human action above the policy's own. Demonstrations are kept
-    only if they succeed; a correction may be wrong, however well its episode ended."""
+    """What the critics may let go of: `corrections` that all of them rate below the policy's own action, or `all` human
+    actions that are lower in their mean. Demonstrations are kept only if they succeed; a correction may be wrong,
+    however well its episode ended."""
     anchor_half_life: int = 1000
     """Actor updates after which the anchor has half its weight; 0 keeps it."""
     caution: float = 1.0

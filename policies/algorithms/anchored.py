@@ -259,13 +259,8 @@ class AnchoredRlpd(Seeing):
         if c.anchor > 0:
             pull = self._pull(trainer, batch)
             if c.anchor_filter != "none":
-                q_human = nn.mean(self._q(nn, params, "critic", features, batch["action"]), 0)
-                better = nn.float32(losses.q_filter(q_human, nn.mean(values, 0), 0.0))
-                asked = nn.float32(pull > 0)
-                if c.anchor_filter == "corrections":
-                    asked = asked * (1.0 - batch["demonstrated"])
-                metrics["human_better"] = nn.sum(better * asked) / nn.maximum(nn.sum(asked), nn.array(1.0))
-                pull = pull * nn.stop_gradient(1.0 - asked * (1.0 - better))
+                kept, metrics["human_better"] = self._kept(nn, params, batch, features, values, pull)
+                pull = pull * nn.stop_gradient(kept)
             anchor = losses.anchor_loss(nn.tanh(members), batch["action"], pull)
             metrics["anchor_loss"] = anchor
             total = total + anchor
@@ -293,6 +288,22 @@ class AnchoredRlpd(Seeing):
         if not self.config.bins:
             return logits[..., 0]
         return nn.softmax(logits, -1) @ nn.array(self._support.centers())
+
+    def _kept(self, nn: Ops, params: Params, batch: Batch, features: A, values: A, pull: A) -> tuple[A, A]:
+        """Return 1 or 0 for each row, (B,), whether the filter keeps its pull; and the share kept of what it judges.
+
+        `values` (members, B) are those of the policy's own actions.
+        """
+        q_human = self._q(nn, params, "critic", features, batch["action"])
+        asked = nn.float32(pull > 0)
+        if self.config.anchor_filter == "all":
+            better = losses.q_filter(nn.mean(q_human, 0), nn.mean(values, 0), 0.0)
+        else:  # in doubt the person is right: one critic suffices
+            asked = asked * (1.0 - batch["demonstrated"])
+            better = losses.q_filter(nn.max(q_human - values, 0), 0.0, 0.0)
+        better = nn.float32(better)
+        share = nn.sum(better * asked) / nn.maximum(nn.sum(asked), nn.array(1.0))
+        return 1.0 - asked * (1.0 - better), share
 
     def _pull(self, trainer: Trainer, batch: Batch) -> A:
         """Weight of every row's pull towards the human action, (B,); it fades with training."""

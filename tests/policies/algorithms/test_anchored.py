@@ -235,8 +235,8 @@ def test_the_filter_lets_go_where_the_policy_is_rated_higher(backend: str) -> No
         assert rig.update(batch | {"critic_weight": np.zeros(8, np.float32)})["human_better"] == share
 
 
-def test_a_correction_must_be_rated_higher_and_a_demonstration_need_not(backend: str) -> None:
-    """A critic that pays for the first action dimension alone, and people who do none of it."""
+def test_a_correction_is_let_go_of_and_a_demonstration_is_not(backend: str) -> None:
+    """Critics that pay for the first action dimension alone, and people who do none of it."""
     rig = Rig(replace(PLAIN, anchor=1.0, anchor_filter="corrections"), backend)
     kernel = np.zeros_like(rig.params()["critic/out/kernel"])
     kernel[:, 5, 0] = 1.0  # five numbers of state come first
@@ -251,6 +251,19 @@ def test_a_correction_must_be_rated_higher_and_a_demonstration_need_not(backend:
     assert pulls[0.0, -1.0]["anchor_loss"] == 0
     assert pulls[0.0, 1.0]["anchor_loss"] > 0
     assert [found["human_better"] for found in pulls.values()] == [0, 0, 1]
+
+
+def test_one_critic_that_doubts_keeps_a_correction(backend: str) -> None:
+    rig = Rig(replace(PLAIN, ensemble=2, anchor=1.0, anchor_filter="corrections"), backend)
+    kernel = np.zeros_like(rig.params()["critic/out/kernel"])
+    kernel[0, 5, 0], kernel[1, 5, 0] = 1.0, -0.1  # five numbers of state come first
+    rig.put(params__critic__out__kernel=kernel)
+    batch = rig.batch(imitate=1.0, demonstrated=0.0, critic_weight=0.0, actor_weight=0.0)
+    batch["action"][:, 0] = -1.0
+    assert rig.update(batch)["human_better"] == 1
+    everything = Rig(replace(PLAIN, ensemble=2, anchor=1.0, anchor_filter="all"), backend)
+    everything.put(params__critic__out__kernel=kernel)
+    assert everything.update(batch)["human_better"] == 0
 
 
 def test_the_actor_does_not_climb_where_the_critics_disagree(backend: str) -> None:
