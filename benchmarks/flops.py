@@ -187,4 +187,5 @@ def anchored(
     if encoder is not None:
         # The encoder learns through the critics' inputs, and through the pull of the actor towards human actions.
         judge += encoder.forward + encoder.train + critics.to_inputs(encoded) + actor.through(encoded)
-    return judge * updates + actor.train + critics.through(critics.widths[0] - features)
+    # Of what people did the critics say whether it is worth its pull.
+    return judge * updates + actor.train + critics.through(critics.widths[0] - features) + critics.forward

@@ -164,6 +164,7 @@ def batches(agent: Agent, spec: EnvSpec, rows: int, count: int = 4) -> list[dict
         batch["reward"] = ended.astype(np.float32)
         batch["discount"] = np.where(ended, 0.0, 0.95).astype(np.float32)
         batch["imitate"] = (rng.random(rows) < 0.25).astype(np.float32)
+        batch["demonstrated"] = batch["imitate"] * (rng.random(rows) < 0.5)
         batch["critic_weight"] = batch["actor_weight"] = np.ones(rows, np.float32)
         made.append(batch)
     return made

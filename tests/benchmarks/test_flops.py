@@ -34,6 +34,7 @@ def counted(config: AgentConfig, cameras: int = 0) -> float:
         name: np.ones(rows, np.float32) for name in ("reward", "discount", "imitate", "critic_weight", "actor_weight")
     }
     batch["action"] = np.zeros((rows, ACTIONS), np.float32)
+    batch["demonstrated"] = np.zeros(rows, np.float32)
     for prefix, names in agent.reads.items():
         for name in names:
             one = agent.stored(spec)[name].drawn
@@ -62,7 +63,7 @@ def test_default_agent_on_states() -> None:
     work = flops.anchored(features=seen, actions=ACTIONS, rows=ROWS, ensemble=4, updates=4)
     more = flops.Dense((seen + 2 * ACTIONS, 256, 256, 1), ROWS, 4).to_inputs(seen)
     # targets: two members and four minibatches at once, as much as two minibatches of all four
-    assert counted(AnchoredConfig()) == (work + more + columns(4, 2 + 4 + 1, 4, 4 + 1)).products
+    assert counted(AnchoredConfig()) == (work + more + columns(4, 2 + 4 + 1 + 1, 4, 4 + 1)).products
 
 
 def test_encoder_trained_end_to_end() -> None:
