@@ -51,7 +51,7 @@ def compare(argv: Sequence[str]) -> int:
     found = {path: exchange.read(path, plan) for path in asked.take}
     store.begin(plan)
     for path, results in found.items():
-        taken = exchange.take(results, plan, store)
+        taken = exchange.take(results, plan, cells, store)
         print(f"taken from {path}: {taken} cells, left out {len(results) - taken}")
     stopped = False
     if not asked.table:
@@ -223,7 +223,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--out", type=Path, help=f"folder of the comparison; default {ROOT}/<plan>")
     parser.add_argument(
         "--take", nargs="+", type=Path, default=[], metavar="FILE",
-        help="finished cells of another machine, the cells.json of its folder; they are not run again",
+        help="finished cells of another machine, the cells.json of its folder, as far as the above choose them; "
+        "they are not run again",
     )  # fmt: skip
     parser.add_argument("--table", action="store_true", help="train nothing; write what is there")
     parser.add_argument("--worker", type=int, help=argparse.SUPPRESS)

@@ -51,17 +51,15 @@ def read(path: Path, plan: Plan) -> Results:
     return {name: (parse(row), origin_in(row)) for name, row in rows.items()}
 
 
-def take(results: Results, plan: Plan, store: Store) -> int:
-    """Keep `results` in `store`; return how many.
+def take(results: Results, plan: Plan, chosen: Sequence[Cell], store: Store) -> int:
+    """Keep those `results` that are of `chosen` cells of `plan` in `store`; return how many.
 
-    Left out is what is over here already, what the plan does not have, and a training whose log others still have to
+    Left out is what is over here already, what was not chosen, and a training whose log others still have to
     learn from: a file has no logs.
     """
     to_learn = [cell for cell in plan.cells() if cell.name not in results and not store.is_over(cell)]
     recorders = {plan.recorder(cell) for cell in to_learn}
-    taken = [
-        cell for cell in plan.cells() if cell.name in results and cell not in recorders and not store.is_over(cell)
-    ]
+    taken = [cell for cell in chosen if cell.name in results and cell not in recorders and not store.is_over(cell)]
     for cell in taken:
         store.finish(cell, *results[cell.name])
     return len(taken)

@@ -52,7 +52,7 @@ def test_every_result_comes_back_as_it_was(found: Measures, tmp_path_factory: py
     there.finish(cell, found, THERE)
     plan = replace(PLAN, rounds=0)
     give(folder / "cells.json", plan, [cell], there)
-    assert take(read(folder / "cells.json", plan), plan, here) == 1
+    assert take(read(folder / "cells.json", plan), plan, plan.cells(), here) == 1
     assert here.measures(cell) == found
     assert here.origin(cell) == THERE
 
@@ -62,20 +62,28 @@ def test_what_is_over_here_stays_and_the_rest_joins_it(tmp_path: Path) -> None:
     first, failed, *others = cells_of(0)
     here.finish(first, measures([(99, 1)]))
     here.fail(failed, "it broke")
-    assert take(read(path, PLAN), PLAN, here) == len(others)
+    assert take(read(path, PLAN), PLAN, PLAN.cells(), here) == len(others)
     assert here.measures(first) == measures([(99, 1)])
     assert here.origin(first)["machine"] not in ("", THERE["machine"])
     assert here.failure(failed) == "it broke"
     assert all(here.origin(cell) == THERE for cell in others)
     assert not any(here.is_over(cell) for cell in cells_of(1))
-    assert take(read(path, PLAN), PLAN, here) == 0
+    assert take(read(path, PLAN), PLAN, PLAN.cells(), here) == 0
+
+
+def test_only_what_was_chosen_is_taken(tmp_path: Path) -> None:
+    """E.g. a baseline's cells, where the other entries of the file are of an older program."""
+    path, here = file_of(tmp_path, cells_of(0)), Store(tmp_path / "here")
+    chosen = [cell for cell in cells_of(0) if cell.entry == "bc"]
+    assert take(read(path, PLAN), PLAN, chosen, here) == len(chosen)
+    assert [cell for cell in PLAN.cells() if here.is_over(cell)] == chosen
 
 
 def test_a_training_whose_log_is_still_needed_is_made_again(tmp_path: Path) -> None:
     lacking = next(cell for cell in cells_of(0) if cell.way == "log")
     path = file_of(tmp_path, [cell for cell in cells_of(0) if cell != lacking])
     here = Store(tmp_path / "here")
-    assert take(read(path, PLAN), PLAN, here) == 14
+    assert take(read(path, PLAN), PLAN, PLAN.cells(), here) == 14
     recorder = PLAN.recorder(lacking)
     assert recorder is not None
     assert not here.is_over(recorder)
