@@ -300,7 +300,7 @@ class AnchoredRlpd(Seeing):
             better = losses.q_filter(nn.mean(q_human, 0), nn.mean(values, 0), 0.0)
         else:  # in doubt the person is right: one critic suffices
             asked = asked * (1.0 - batch["demonstrated"])
-            better = losses.q_filter(nn.max(q_human - values, 0), 0.0, 0.0)
+            better = nn.max(q_human - values, 0) > 0
         better = nn.float32(better)
         share = nn.sum(better * asked) / nn.maximum(nn.sum(asked), nn.array(1.0))
         return 1.0 - asked * (1.0 - better), share

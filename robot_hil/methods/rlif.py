@@ -54,7 +54,7 @@ METHOD = Published(
     family="reinforcement",
     view=Rlif(),
     algorithm="anchored",
-    agent={"anchor_half_life": 0, "value_range": (-100.0, 1.0)},
+    agent={"anchor_filter": "none", "anchor_half_life": 0, "value_range": (-100.0, 1.0)},
     learner={"gamma": 0.99},
     needs=("interventions",),
 )
