@@ -33,14 +33,22 @@ _TITLE: dict[str, Any] = {"fontsize": 10.5, "color": INK, "loc": "left"}
 
 
 def plot_costs(path: Path, found: Sequence[Seeds], task: str, title: str) -> None:
-    """Write success alone against human steps, means over seeds: a row for each family, a column for each person."""
+    """Write success alone against human steps, means over seeds: a row for each family, a column for each person.
+
+    Where not every entry is a published method all share one row: there they are compared with each other.
+    """
     here = [one for one in found if one.task == task and one.way == "online" and one.results]
     persons = list(dict.fromkeys(one.person for one in here))
-    families = [name for name in FAMILIES if any(family(one.entry) == name for one in here)]
+    entries = list(dict.fromkeys(one.entry for one in here))
+    split = all(map(family, entries))
+    rows = (
+        {name: [entry for entry in entries if family(entry) == name] for name in FAMILIES} if split else {"": entries}
+    )
+    rows = {name: some for name, some in rows.items() if some}
     subtitle = "success with the person off, against the person's steps until then; a line is a method"
-    figure, axes = _figure(title, subtitle, len(persons), len(families))
-    for row, name in zip(axes, families, strict=True):
-        styles = _styles(list(dict.fromkeys(one.entry for one in here if family(one.entry) == name)))
+    figure, axes = _figure(title, subtitle, len(persons), len(rows))
+    for row, (name, some) in zip(axes, rows.items(), strict=True):
+        styles = _styles(some)
         for ax, person in zip(row, persons, strict=True):
             for one in here:
                 if one.entry in styles and one.person == person:
