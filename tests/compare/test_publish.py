@@ -119,7 +119,7 @@ def test_fewer_seeds_take_no_place_of_more_until_they_are_taken_over(checkout: P
     assert all(path.is_relative_to(tmp_path / "new") for path in written)
     assert (checkout / PAGE).read_text() == before
     assert str(CELLS / "small.json") in why_not
-    take(read(checkout / CELLS / "small.json", PLAN), PLAN, new)
+    take(read(checkout / CELLS / "small.json", PLAN), PLAN, PLAN.cells(), new)
     assert publish(PLAN, new, checkout)[1] == ""
 
 
