@@ -18,7 +18,12 @@ TASKS_OF_SIX = 4
 DEGRADATION = 0.25
 """Largest loss of success with a bad person, as a share of that with a good one."""
 
+ALL = "all"
+"""In place of a task: the pairs of all tasks together."""
+
 Row = dict[str, Any]
+Gain = tuple[float, float]
+"""Of one seed: success, area."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,36 +91,47 @@ def degradation(found: Sequence[Seeds], entry: str, good: str, bad: str) -> list
 
 
 def ablations(found: Sequence[Seeds], whole: str) -> list[Row]:
-    """Return for each task, person and entry but `whole` what the whole gains over it: success and area, paired.
+    """Return for each entry but `whole` what the whole gains over it, by task and person: success and area, paired.
 
-    A term earns its place where the interval of either gain lies above 0, and costs where one lies below.
+    A term earns its place where the interval of either gain lies above 0, and costs where one lies below. With several
+    tasks, a last row of each entry and person (task `ALL`) takes the pairs of all of them together.
     """
     rows = []
     for entry in dict.fromkeys(one.entry for one in found if one.entry != whole):
+        by_person: dict[str, list[list[Gain]]] = {}
         for mine, other in _pairs(found, whole, entry):
-            rest = dict(other.results)
-            pairs = [(measures, rest[seed]) for seed, measures in mine.results if seed in rest]
-            if not pairs:
-                continue
-            budget = max(1, *(m.final.human_steps for pair in pairs for m in pair))
-            gains = {
-                "success": [a.final.success - b.final.success for a, b in pairs],
-                "area": [a.area(budget) - b.area(budget) for a, b in pairs],
-            }
-            intervals = {name: mean_interval(values) for name, values in gains.items()}
-            better = any(low > 0 for low, _ in intervals.values())
-            worse = any(high < 0 for _, high in intervals.values())
-            rows.append(
-                {
-                    "task": mine.task,
-                    "person": mine.person,
-                    "entry": entry,
-                    **{name: sum(values) / len(values) for name, values in gains.items()},
-                    **{f"{name}_ci95": list(interval) for name, interval in intervals.items()},
-                    "verdict": "mixed" if better and worse else "earns" if better else "costs" if worse else "unclear",
-                }
-            )
+            if gains := _gains(mine, other):
+                rows.append(_gained(mine.task, mine.person, entry, gains))
+                by_person.setdefault(mine.person, []).append(gains)
+        rows += [
+            _gained(ALL, person, entry, [gain for gains in tasks for gain in gains])
+            for person, tasks in by_person.items()
+            if len(tasks) > 1
+        ]
     return rows
+
+
+def _gains(mine: Seeds, other: Seeds) -> list[Gain]:
+    """Return for each seed that both have by how much success and area of `mine` are larger."""
+    rest = dict(other.results)
+    pairs = [(measures, rest[seed]) for seed, measures in mine.results if seed in rest]
+    budget = max((m.final.human_steps for pair in pairs for m in pair), default=1) or 1
+    return [(a.final.success - b.final.success, a.area(budget) - b.area(budget)) for a, b in pairs]
+
+
+def _gained(task: str, person: str, entry: str, gains: Sequence[Gain]) -> Row:
+    values = dict(zip(("success", "area"), zip(*gains, strict=True), strict=True))
+    intervals = {name: mean_interval(found) for name, found in values.items()}
+    better = any(low > 0 for low, _ in intervals.values())
+    worse = any(high < 0 for _, high in intervals.values())
+    return {
+        "task": task,
+        "person": person,
+        "entry": entry,
+        **{name: sum(found) / len(found) for name, found in values.items()},
+        **{f"{name}_ci95": list(interval) for name, interval in intervals.items()},
+        "verdict": "mixed" if better and worse else "earns" if better else "costs" if worse else "unclear",
+    }
 
 
 def _pairs(found: Sequence[Seeds], ours: str, theirs: str) -> list[tuple[Seeds, Seeds]]:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from robot_hil.compare.choice import advised
-from robot_hil.compare.claims import DEGRADATION, HALF, TASKS_OF_SIX
+from robot_hil.compare.claims import ALL, DEGRADATION, HALF, TASKS_OF_SIX
 from robot_hil.compare.crossover import explained
 
 Row = Mapping[str, Any]
@@ -105,18 +105,53 @@ def degradation_text(rows: Sequence[Row]) -> str:
 
 
 def ablation_text(rows: Sequence[Row]) -> str:
-    """Return what each term gains."""
-    lines = [
-        f"| `{row['entry']}` | `{row['task']}` | `{row['person']}` | {_gain(row['success'], row['success_ci95'])} | "
-        f"{_gain(row['area'], row['area_ci95'])} | {row['verdict']} |"
-        for row in rows
-    ]
+    """Return what each term gains: over all tasks first, if there are several, then by task."""
+    tasks = [row for row in rows if row["task"] != ALL]
     head = (
         "**Terms**: what the default gains over itself without the term, paired by seed, with 95 % intervals: final "
         "success, and area under the human-cost curve. `earns`: an interval lies above 0; `costs`: below."
     )
     table = ["| without | task | person | success | area | |", "| --- | --- | --- | --- | --- | --- |"]
-    return "\n".join([head, "", *table, *lines])
+    lines = [
+        f"| `{row['entry']}` | `{row['task']}` | `{row['person']}` | {_gain(row['success'], row['success_ci95'])} | "
+        f"{_gain(row['area'], row['area_ci95'])} | {row['verdict']} |"
+        for row in tasks
+    ]
+    return "\n".join([head, "", *_terms(rows), *table, *lines])
+
+
+def _terms(rows: Sequence[Row]) -> list[str]:
+    """Return the terms by what they gain over all tasks together, and which of them earn their place."""
+    whole = [row for row in rows if row["task"] == ALL]
+    if not whole:
+        return []
+    lines = [
+        "| without | person | success | area | over all tasks | by task |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for row in whole:
+        by_task: dict[str, list[str]] = {}
+        for one in rows:
+            if (one["entry"], one["person"]) == (row["entry"], row["person"]) and one["task"] != ALL:
+                by_task.setdefault(one["verdict"], []).append(f"`{one['task']}`")
+        told = "; ".join(f"{verdict}: {', '.join(by_task[verdict])}" for verdict in by_task if verdict != "unclear")
+        lines.append(
+            f"| `{row['entry']}` | `{row['person']}` | {_gain(row['success'], row['success_ci95'])} | "
+            f"{_gain(row['area'], row['area_ci95'])} | {row['verdict']} | {told} |"
+        )
+    said = []
+    for verdict, sentence in _OVER_ALL.items():
+        names = [f"`{row['entry']}`" for row in whole if row["verdict"] == verdict]
+        said += [f"- {len(names)} of {len(whole)} {sentence}: {', '.join(names)}."] if names else []
+    return [*lines, "", *said, ""]
+
+
+_OVER_ALL = {
+    "earns": "earn their place over all tasks together",
+    "mixed": "gain by one measure and lose by the other",
+    "unclear": "make no difference that these seeds show",
+    "costs": "cost more than they bring",
+}
 
 
 def _members(rows: Sequence[Row]) -> str:

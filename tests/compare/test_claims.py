@@ -81,6 +81,35 @@ def test_term_earns_its_place_where_the_whole_is_better_for_certain() -> None:
     assert "| `no_anchor` | `peg_slot` | `competent` | -0.70 [" in verdicts.ablation_text(turned)
 
 
+def test_terms_are_judged_by_all_tasks_together_too() -> None:
+    found = [
+        *(seeds("default", [(10, 9)], [(10, 8)], task=task) for task in ("peg_slot", "peg_grip")),
+        seeds("no_anchor", [(10, 5)], [(10, 4)]),
+        seeds("no_anchor", [(10, 7)], [(10, 8)], task="peg_grip"),
+        seeds("no_caution", [(10, 9)], [(10, 8)]),
+        seeds("no_caution", [(10, 8)], [(10, 9)], task="peg_grip"),
+    ]
+    rows = claims.ablations(found, "default")
+    assert [(row["entry"], row["task"]) for row in rows] == [
+        ("no_anchor", "peg_slot"), ("no_anchor", "peg_grip"), ("no_anchor", claims.ALL),
+        ("no_caution", "peg_slot"), ("no_caution", "peg_grip"), ("no_caution", claims.ALL),
+    ]  # fmt: skip
+    whole = rows[2]
+    assert whole["success"] == pytest.approx((0.4 + 0.4 + 0.2 + 0.0) / 4)
+    assert 0 < whole["success_ci95"][0] < 0.25 < whole["success_ci95"][1] <= 0.4
+    text = verdicts.ablation_text(rows)
+    assert "- 1 of 2 earn their place over all tasks together: `no_anchor`." in text
+    assert "- 1 of 2 make no difference that these seeds show: `no_caution`." in text
+    assert "| earns | earns: `peg_slot` |" in text  # with two seeds the grip's interval begins at 0
+    assert "| unclear |  |" in text
+
+
+def test_one_task_needs_no_row_for_all_of_them() -> None:
+    rows = claims.ablations([seeds("default", [(10, 9)]), seeds("no_anchor", [(10, 5)])], "default")
+    assert [row["task"] for row in rows] == ["peg_slot"]
+    assert "over all tasks" not in verdicts.ablation_text(rows)
+
+
 def test_ablation_is_paired_by_seed() -> None:
     rows = claims.ablations(
         [seeds("default", [(10, 9)], [(10, 1)]), seeds("no_anchor", [(10, 8)], [(10, 0)])], "default"
