@@ -95,6 +95,7 @@ TERMS = {
     "handover_cut": ("--method.no-cut-at-handover",),
     "demo_fading": ("--method.demo-share-end", "0.15", "--method.demo-share", "0.15"),
     "intervention_share": ("--method.intervention-share", "0"),
+    "reaction_cost": ("--method.reaction-cost", "0"),  # on peg_grip alone: the others' experiments have none
     "warm_start": ("--learner.clone-updates", "0"),
     "anchor": ("--agent.anchor", "0"),
     "anchor_fading": ("--agent.anchor-half-life", "0"),
