@@ -58,7 +58,7 @@ def plot_costs(path: Path, found: Sequence[Seeds], task: str, title: str) -> Non
         _legend(figure, row, name)
     for ax in axes[-1] if axes else []:
         ax.set_xlabel("human steps, without demonstrations", color=INK)
-    _save(figure, path)
+    save(figure, path)
 
 
 def plot_crossover(path: Path, rows: Sequence[Mapping[str, Any]], found: Sequence[Seeds], title: str) -> None:
@@ -89,7 +89,7 @@ def plot_crossover(path: Path, rows: Sequence[Mapping[str, Any]], found: Sequenc
             means = [100 * row[name] for row in here]
             ax.plot(range(len(here)), means, color=dark, lw=2.4, marker="o", ms=5, label=name)
     _legend(figure, axes, "lines: means,\ndots: methods")
-    _save(figure, path)
+    save(figure, path)
 
 
 def _draw(ax: "Axes", one: Seeds, colour: str, style: Any) -> None:
@@ -149,11 +149,12 @@ def _figure(title: str, subtitle: str, columns: int, rows: int = 1) -> "tuple[Fi
         row[0].set_ylabel("success alone [%]", color=INK)
         row[0].set_ylim(-3, 104)
         for ax in row:
-            _tidy(ax)
+            tidy(ax)
     return figure, axes
 
 
-def _tidy(ax: "Axes") -> None:
+def tidy(ax: "Axes") -> None:
+    """Give a panel the look that all pictures share."""
     ax.grid(True, color=LINES, lw=0.8)
     ax.set_axisbelow(True)
     ax.tick_params(colors=QUIET, length=0, labelsize=9)
@@ -162,7 +163,8 @@ def _tidy(ax: "Axes") -> None:
         spine.set_color("#c8ced6")
 
 
-def _save(figure: "Figure", path: Path) -> None:
+def save(figure: "Figure", path: Path) -> None:
+    """Write `figure`; raises `StorageError` where that cannot be done."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(path)

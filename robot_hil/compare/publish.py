@@ -12,6 +12,7 @@ from robot_hil.compare.plan import Plan
 from robot_hil.compare.rows import Seeds, collect, effort_of, row_of, write_rows
 from robot_hil.compare.store import Store
 from robot_hil.compare.table import tables
+from robot_hil.compare.terms import plot_terms
 from robot_hil.report.benchmarks import BEGIN, fill_in
 from robot_hil.report.machine import read_results
 
@@ -56,6 +57,8 @@ def text_of(rows: Sequence[Mapping[str, Any]], images: str = "") -> str:
     cells = by_kind.get("cells", [])
     named = dict.fromkeys((row["plan"], row["task"]) for row in cells if row["way"] == "online" and row["seeds"])
     shown = [f"![{task}: success against human steps]({images}{_picture(plan, task)})" for plan, task in named]
+    if "ablation" in by_kind:
+        shown = [f"![what each term gains]({images}{_picture(by_kind['ablation'][0]['plan'], 'terms')})"]
     shown += [f"![crossover]({images}{_picture(row['plan'], 'crossover')})" for row in by_kind.get("crossover", [])[:1]]
     return "\n\n".join(filter(None, [*claimed, *shown, tables(cells)]))
 
@@ -129,6 +132,11 @@ def _picture(plan: str, what: str) -> str:
 
 
 def _draw(plan: Plan, found: Sequence[Seeds], rows: Sequence[Mapping[str, Any]], folder: Path) -> list[Path]:
+    terms = [row for row in rows if row["kind"] == "ablation"]
+    if terms:  # so many lines cannot be told apart in a picture of curves
+        path = folder / _picture(plan.name, "terms")
+        plot_terms(path, terms, f"Terms of the default ({plan.name})")
+        return [path]
     paths = []
     for task in plan.tasks:
         if any(one.task == task and one.way == "online" and one.results for one in found):

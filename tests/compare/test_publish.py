@@ -151,6 +151,20 @@ def test_special_comparisons_say_what_they_are_for(tmp_path: Path) -> None:
     assert "| `no_anchor` | `peg_slot` |" in (tmp_path / "ablation" / "compare.md").read_text()
 
 
+@pytest.mark.parametrize("tasks", [("peg_slot",), ("peg_slot", "peg_grip", "reach_pillar")])
+def test_an_ablation_has_one_picture_of_all_its_terms(tmp_path: Path, tasks: tuple[str, ...]) -> None:
+    terms = {"default": (), "no_anchor": ("--agent.anchor", "0"), "no_caution": ("--agent.caution", "0")}
+    plan = replace(plans.get("ablation"), entries=terms, tasks=dict.fromkeys(tasks, 100), seeds=(0, 1))
+    written, _ = publish(plan, filled(plan, tmp_path / "runs"), None)
+    [picture] = [path for path in written if path.suffix == ".png"]
+    assert picture.name == "compare_ablation_terms.png"
+    with Image.open(picture) as image:
+        assert len(image.convert("RGB").getcolors(1 << 20) or []) > 20
+    text = (tmp_path / "runs" / "compare.md").read_text()
+    assert text.count("![") == 1
+    assert f"![what each term gains]({picture.name})" in text
+
+
 def test_committed_page_shows_the_committed_results(tmp_path: Path) -> None:
     page = tmp_path / "methods.md"
     shutil.copy(ROOT / PAGE, page)
