@@ -13,7 +13,7 @@ EXPERIMENT = Experiment(
     env_id="robot_hil/PegGrip2D-v0",
     observation="state",
     person=PersonConfig(expert="peg_grip", profile="competent", patience_steps=12),
-    # Far from the slot all actions are worth nearly the same: what people did must go on deciding between them.
+    # Far from the slot the critics hardly tell actions apart: what people did must go on deciding between them.
     agent=AnchoredConfig(utd=2, anchor_half_life=3000, value_range=(-1.0, 1.0)),
     # A hand that closed beside the peg must open, rise and begin anew; without the cost it waits to be rescued.
     method=Anchored(n_step=5, reaction_cost=0.5, reaction_steps=10),

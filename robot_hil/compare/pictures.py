@@ -127,24 +127,36 @@ def _styles(entries: Sequence[str]) -> dict[str, tuple[str, Any]]:
     }
 
 
-def _figure(title: str, subtitle: str, columns: int, rows: int = 1) -> "tuple[Figure, list[list[Axes]]]":
-    """Return a figure without any global state of matplotlib, and rows of panels with room for legends beside them."""
+def sheet(title: str, subtitle: str, width: float, body: float) -> "tuple[Figure, float]":
+    """Return a figure without any global state of matplotlib, and where its title ends, as a share of its height.
+
+    Below the title are `body` inches, `width` wide.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    rows, columns = max(1, rows), max(1, columns)
-    width = _LEFT + _PANEL * columns + _LEGEND
     lines = wrap(subtitle, int((width - _LEFT) / _LETTER))
     head = _HEAD + _LINE * (len(lines) - 1)
-    height = head + _ROW * rows + _FOOT
+    height = head + body
     figure = Figure(figsize=(width, height), dpi=110, facecolor="white")
     FigureCanvasAgg(figure)
-    axes: list[list[Axes]] = [list(row) for row in figure.subplots(rows, columns, sharey=True, squeeze=False)]
-    left, right, top = _LEFT / width, 1.0 - _LEGEND / width, 1.0 - head / height
-    gap = 0.55 / (_ROW - 0.55)
-    figure.subplots_adjust(left=left, right=right, top=top, bottom=_FOOT / height, wspace=0.06, hspace=gap)
+    left = _LEFT / width
     figure.text(left, 1.0 - 0.32 / height, title, fontsize=13, fontweight="bold", color=INK)
     figure.text(left, 1.0 - 0.42 / height, "\n".join(lines), fontsize=9.5, color=QUIET, va="top")
+    return figure, 1.0 - head / height
+
+
+def _figure(title: str, subtitle: str, columns: int, rows: int = 1) -> "tuple[Figure, list[list[Axes]]]":
+    """Return a figure and rows of panels with room for legends beside them."""
+    rows, columns = max(1, rows), max(1, columns)
+    width = _LEFT + _PANEL * columns + _LEGEND
+    figure, top = sheet(title, subtitle, width, _ROW * rows + _FOOT)
+    axes: list[list[Axes]] = [list(row) for row in figure.subplots(rows, columns, sharey=True, squeeze=False)]
+    gap = 0.55 / (_ROW - 0.55)
+    figure.subplots_adjust(
+        left=_LEFT / width, right=1.0 - _LEGEND / width, top=top, bottom=_FOOT / figure.get_figheight(), wspace=0.06,
+        hspace=gap,
+    )  # fmt: skip
     for row in axes:
         row[0].set_ylabel("success alone [%]", color=INK)
         row[0].set_ylim(-3, 104)
@@ -154,7 +166,7 @@ def _figure(title: str, subtitle: str, columns: int, rows: int = 1) -> "tuple[Fi
 
 
 def tidy(ax: "Axes") -> None:
-    """Give a panel the look that all pictures share."""
+    """Give a panel the look that all panels share."""
     ax.grid(True, color=LINES, lw=0.8)
     ax.set_axisbelow(True)
     ax.tick_params(colors=QUIET, length=0, labelsize=9)

@@ -55,10 +55,11 @@ def text_of(rows: Sequence[Mapping[str, Any]], images: str = "") -> str:
         by_kind.setdefault(row["kind"], []).append(row)
     claimed = [write(by_kind[kind]) for kind, write in _TEXTS.items() if kind in by_kind]
     cells = by_kind.get("cells", [])
-    named = dict.fromkeys((row["plan"], row["task"]) for row in cells if row["way"] == "online" and row["seeds"])
-    shown = [f"![{task}: success against human steps]({images}{_picture(plan, task)})" for plan, task in named]
     if "ablation" in by_kind:
         shown = [f"![what each term gains]({images}{_picture(by_kind['ablation'][0]['plan'], 'terms')})"]
+    else:
+        named = dict.fromkeys((row["plan"], row["task"]) for row in cells if row["way"] == "online" and row["seeds"])
+        shown = [f"![{task}: success against human steps]({images}{_picture(plan, task)})" for plan, task in named]
     shown += [f"![crossover]({images}{_picture(row['plan'], 'crossover')})" for row in by_kind.get("crossover", [])[:1]]
     return "\n\n".join(filter(None, [*claimed, *shown, tables(cells)]))
 

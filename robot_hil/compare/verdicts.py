@@ -9,6 +9,14 @@ from robot_hil.compare.crossover import explained
 
 Row = Mapping[str, Any]
 
+_OVER_ALL = {
+    "earns": "earn their place over all tasks together",
+    "mixed": "gain by one measure and lose by the other",
+    "unclear": "make no difference that these seeds show",
+    "costs": "cost more than they bring",
+}
+"""Verdict on a term -> what is said of those with it."""
+
 
 def choice_text(rows: Sequence[Row]) -> str:
     """Return the table of methods by who helps, and which of them to take."""
@@ -106,52 +114,36 @@ def degradation_text(rows: Sequence[Row]) -> str:
 
 def ablation_text(rows: Sequence[Row]) -> str:
     """Return what each term gains: over all tasks first, if there are several, then by task."""
-    tasks = [row for row in rows if row["task"] != ALL]
+    by_task = [row for row in rows if row["task"] != ALL]
+    whole = [row for row in rows if row["task"] == ALL]
     head = (
         "**Terms**: what the default gains over itself without the term, paired by seed, with 95 % intervals: final "
         "success, and area under the human-cost curve. `earns`: an interval lies above 0; `costs`: below."
     )
     table = ["| without | task | person | success | area | |", "| --- | --- | --- | --- | --- | --- |"]
     lines = [
-        f"| `{row['entry']}` | `{row['task']}` | `{row['person']}` | {_gain(row['success'], row['success_ci95'])} | "
-        f"{_gain(row['area'], row['area_ci95'])} | {row['verdict']} |"
-        for row in tasks
+        f"| `{row['entry']}` | `{row['task']}` | `{row['person']}` | {_gains(row)} | {row['verdict']} |"
+        for row in by_task
     ]
-    return "\n".join([head, "", *_terms(rows), *table, *lines])
+    return "\n".join([head, "", *(_over_all(whole, by_task) if whole else []), *table, *lines])
 
 
-def _terms(rows: Sequence[Row]) -> list[str]:
+def _over_all(whole: Sequence[Row], by_task: Sequence[Row]) -> list[str]:
     """Return the terms by what they gain over all tasks together, and which of them earn their place."""
-    whole = [row for row in rows if row["task"] == ALL]
-    if not whole:
-        return []
-    lines = [
-        "| without | person | success | area | over all tasks | by task |",
-        "| --- | --- | --- | --- | --- | --- |",
-    ]
+    table = ["| without | person | success | area | over all tasks | by task |"]
+    table += ["| --- | --- | --- | --- | --- | --- |"]
     for row in whole:
-        by_task: dict[str, list[str]] = {}
-        for one in rows:
-            if (one["entry"], one["person"]) == (row["entry"], row["person"]) and one["task"] != ALL:
-                by_task.setdefault(one["verdict"], []).append(f"`{one['task']}`")
-        told = "; ".join(f"{verdict}: {', '.join(by_task[verdict])}" for verdict in by_task if verdict != "unclear")
-        lines.append(
-            f"| `{row['entry']}` | `{row['person']}` | {_gain(row['success'], row['success_ci95'])} | "
-            f"{_gain(row['area'], row['area_ci95'])} | {row['verdict']} | {told} |"
-        )
+        tasks: dict[str, list[str]] = {}
+        for one in by_task:
+            if (one["entry"], one["person"]) == (row["entry"], row["person"]) and one["verdict"] != "unclear":
+                tasks.setdefault(one["verdict"], []).append(f"`{one['task']}`")
+        told = "; ".join(f"{verdict}: {', '.join(names)}" for verdict, names in tasks.items())
+        table.append(f"| `{row['entry']}` | `{row['person']}` | {_gains(row)} | {row['verdict']} | {told} |")
     said = []
     for verdict, sentence in _OVER_ALL.items():
         names = [f"`{row['entry']}`" for row in whole if row["verdict"] == verdict]
         said += [f"- {len(names)} of {len(whole)} {sentence}: {', '.join(names)}."] if names else []
-    return [*lines, "", *said, ""]
-
-
-_OVER_ALL = {
-    "earns": "earn their place over all tasks together",
-    "mixed": "gain by one measure and lose by the other",
-    "unclear": "make no difference that these seeds show",
-    "costs": "cost more than they bring",
-}
+    return [*table, "", *said, ""]
 
 
 def _members(rows: Sequence[Row]) -> str:
@@ -169,6 +161,10 @@ def _ratio(found: Mapping[str, Any] | None) -> str:
     low, high = (("inf" if end is None else f"{end:.2f}") for end in found["interval"])
     value = "inf" if found["value"] is None else f"{found['value']:.2f}"
     return f"{bound}{value} [{low}, {high}]"
+
+
+def _gains(row: Row) -> str:
+    return f"{_gain(row['success'], row['success_ci95'])} | {_gain(row['area'], row['area_ci95'])}"
 
 
 def _gain(value: float, interval: Sequence[float]) -> str:
